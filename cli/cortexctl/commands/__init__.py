@@ -1,0 +1,1 @@
+"""The command groups: parse, call, render; no logic."""

@@ -1,0 +1,9 @@
+"""cortexctl up, down, status."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""

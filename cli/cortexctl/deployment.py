@@ -1,0 +1,202 @@
+"""What a deployment is: its name, its regions and nodes, its ports and its directory.
+
+The directory is the whole of it: nothing about a deployment is kept anywhere else.
+
+    <state home>/<deployment>/
+      deployment.yaml              this module's content
+      ca/  operator/               the CA; the operator's client certificate and token key
+      terraform/{global,<region>}/ state and working directory of each root
+      edge/                        the edge's process tree
+      regions/<region>/            certs/ secrets/ log/ etcd/ postgres/ nodes/ and configurations
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from cortexctl.errors import DeploymentNotFound, Refused, UsageError
+
+NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+PORTS_A_REGION = 48
+PORTS_OF_EDGE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A column runtime node; `address` is host:port of its TLS listener."""
+
+    name: str
+    region: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Return host:port."""
+        return f"127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region: its directory and the ports of everything in it."""
+
+    name: str
+    directory: Path
+    first_port: int
+    nodes: tuple[Node, ...]
+
+    @property
+    def load_balancer_port(self) -> int:
+        """The port of the region's HAProxy."""
+        return self.first_port
+
+    @property
+    def supervisor_port(self) -> int:
+        """The port of the region's supervisor."""
+        return self.first_port + 1
+
+    @property
+    def etcd_client_port(self) -> int:
+        """The client port of the region's etcd member."""
+        return self.first_port + 2
+
+    @property
+    def etcd_peer_port(self) -> int:
+        """The peer port of the region's etcd member."""
+        return self.first_port + 3
+
+    @property
+    def postgres_port(self) -> int:
+        """The port of the region's PostgreSQL."""
+        return self.first_port + 4
+
+    @property
+    def patroni_port(self) -> int:
+        """The port of Patroni's REST interface."""
+        return self.first_port + 5
+
+    @property
+    def load_balancer_url(self) -> str:
+        """The base URL of the region's load balancer."""
+        return f"https://127.0.0.1:{self.load_balancer_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment. `nodes_a_region` maps a region's name to its number of nodes, in order."""
+
+    name: str
+    id: str
+    profile: str
+    platform: str
+    first_port: int
+    nodes_a_region: dict[str, int]
+    directory: Path
+
+    @property
+    def edge_port(self) -> int:
+        """The port of the edge's HAProxy."""
+        return self.first_port
+
+    @property
+    def edge_supervisor_port(self) -> int:
+        """The port of the edge's supervisor."""
+        return self.first_port + 1
+
+    @property
+    def edge_url(self) -> str:
+        """The one address that a client needs."""
+        return f"https://127.0.0.1:{self.edge_port}"
+
+    @property
+    def last_port(self) -> int:
+        """The last port of the deployment's block."""
+        return self.first_port + PORTS_OF_EDGE + PORTS_A_REGION * len(self.nodes_a_region) - 1
+
+    @property
+    def ca_certificate(self) -> Path:
+        """The CA's certificate, which clients trust."""
+        return self.directory / "ca" / "ca.crt"
+
+    @property
+    def operator_directory(self) -> Path:
+        """tls.crt, tls.key (client certificate) and signing.key (Ed25519, PKCS 8 PEM) of the operator."""
+        return self.directory / "operator"
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions in their order."""
+        return tuple(self._region(i, name) for i, name in enumerate(self.nodes_a_region))
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes of all regions."""
+        return tuple(node for region in self.regions for node in region.nodes)
+
+    def region(self, name: str) -> Region:
+        """Return the region of this name. Raises UsageError when there is none."""
+        for region in self.regions:
+            if region.name == name:
+                return region
+        raise UsageError(
+            f"There is no region {name!r} in deployment {self.name!r}.",
+            todo=f"Name one of: {', '.join(self.nodes_a_region)}.",
+        )
+
+    def _region(self, index: int, name: str) -> Region:
+        first = self.first_port + PORTS_OF_EDGE + PORTS_A_REGION * index
+        nodes = tuple(Node(f"{name}-{i + 1}", name, first + 8 + i) for i in range(self.nodes_a_region[name]))
+        return Region(name, self.directory / "regions" / name, first, nodes)
+
+
+def state_home() -> Path:
+    """Return where deployments live: /var/lib/cortexkg for root, else the XDG state directory."""
+    if chosen := os.environ.get("XDG_STATE_HOME"):
+        return Path(chosen) / "cortexkg"
+    if os.geteuid() == 0:
+        return Path("/var/lib/cortexkg")
+    return Path.home() / ".local" / "state" / "cortexkg"
+
+
+def check_name(name: str) -> str:
+    """Return the name if a deployment can have it. Raises UsageError."""
+    if NAME.match(name):
+        return name
+    raise UsageError(
+        f"{name!r} is no name for a deployment.",
+        why="A name has 1 to 32 of a-z, 0-9 and -, and neither begins nor ends with -.",
+        todo="Choose another --deployment, or CORTEXCTL_DEPLOYMENT.",
+    )
+
+
+def load(name: str) -> Deployment:
+    """Read a deployment. Raises DeploymentNotFound, or Refused when its file is damaged."""
+    directory = state_home() / check_name(name)
+    path = directory / "deployment.yaml"
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise DeploymentNotFound(
+            f"There is no deployment {name!r}.", why=f"{path} does not exist.", todo="Run cortexctl up first."
+        ) from None
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be read.", why=str(error), todo="Run as the user that ran up, or mend permissions."
+        ) from error
+    try:
+        return Deployment(directory=directory, **yaml.safe_load(text))
+    except (yaml.YAMLError, TypeError) as error:
+        raise Refused(
+            f"{path} is damaged.", why=str(error), todo="Restore the file, or remove the deployment's directory."
+        ) from error
+
+
+def dump(deployment: Deployment) -> str:
+    """Return the content of deployment.yaml."""
+    content = asdict(deployment)
+    del content["directory"]
+    return yaml.safe_dump(content, sort_keys=False)

@@ -1,0 +1,1 @@
+"""Where regions live: one module a platform behind one protocol."""

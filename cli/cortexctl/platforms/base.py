@@ -1,0 +1,65 @@
+"""What the control plane asks of a platform, wherever its regions live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+RegionStatus = Literal["healthy", "degraded", "draining", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Evidence that a fault landed: the instant (seconds, time.time()) and what was ended."""
+
+    at: float
+    target: str
+    processes: tuple[str, ...]
+    survivors: tuple[str, ...]
+
+    @property
+    def landed(self) -> bool:
+        """True when something was ended and nothing of it is left."""
+        return bool(self.processes) and not self.survivors
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseMember:
+    """One database instance as the arbiter sees it; `lag` in bytes, None when unknown."""
+
+    region: str
+    role: Literal["primary", "sync_standby", "standby", "absent"]
+    state: str
+    timeline: int | None
+    lag: int | None
+
+
+class Platform(Protocol):
+    """Where regions live."""
+
+    def database(self) -> tuple[DatabaseMember, ...]:
+        """Return all members, those that do not answer as absent."""
+
+    def region_processes(self, region: str) -> tuple[str, ...]:
+        """Return what lives of a region, as 'pid name'."""
+
+    def kill_region(self, region: str) -> Landing:
+        """End a whole region at once with SIGKILL."""
+
+    def kill_node(self, node: str) -> Landing:
+        """End one node with SIGKILL; it stays down until start_node."""
+
+    def kill_database(self, region: str) -> Landing:
+        """End the postmaster of a region with SIGKILL."""
+
+    def start_region(self, region: str) -> None:
+        """Bring a region back."""
+
+    def start_node(self, node: str) -> None:
+        """Bring a node back."""
+
+    def switchover(self, to: str) -> None:
+        """Planned switch of the primary to a region. Raises Refused."""
+
+    def force_failover(self, to: str) -> None:
+        """Promote a region although acknowledged writes may be lost. Raises Refused."""

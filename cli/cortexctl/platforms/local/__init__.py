@@ -1,0 +1,1 @@
+"""Regions as process trees on one machine."""

@@ -1,0 +1,3 @@
+"""The column runtime of CortexKG."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What crosses a boundary: API messages, tokens, the keyring file."""

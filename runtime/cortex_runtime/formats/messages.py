@@ -1,0 +1,285 @@
+"""Messages of the HTTP API: one struct for each body that is sent or received.
+
+The OpenAPI document is generated from these types, the server decodes into them, and the client
+returns them, so that the three cannot disagree. Unknown fields are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+MAX_BODY_BYTES = 1 << 20
+MAX_BATCH = 1000
+
+TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$")]
+CortexName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$|^[a-z0-9]$")]
+ConceptId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+RelationshipType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Weight = Annotated[float, Meta(gt=0.0, le=1.0)]
+Text = Annotated[str, Meta(min_length=1, max_length=1 << 20)]
+
+
+class Message(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Base of all messages: immutable, keyword-only, no unknown fields."""
+
+
+class Position(Message):
+    """A place in a slot's change log. `seq` alone says nothing: a rewound log may use it again."""
+
+    slot: int
+    token: int
+    seq: int
+
+
+class Relationship(Message):
+    """A directed, typed, weighted edge to another concept, which may not exist yet (pending)."""
+
+    type: RelationshipType
+    target: ConceptId
+    weight: Weight = 1.0
+
+
+class ConceptBody(Message):
+    """What a client puts: relationships given here are added to, or replace, those of same type and target."""
+
+    text: Text
+    properties: dict[str, Any] = {}
+    relationships: list[Relationship] = []
+
+
+class PutOperation(ConceptBody, tag_field="op", tag="put"):
+    """Put one concept."""
+
+    id: ConceptId
+
+
+class DeleteOperation(Message, tag_field="op", tag="delete"):
+    """Delete one concept with the relationships from and to it."""
+
+    id: ConceptId
+
+
+class RelateOperation(Message, tag_field="op", tag="relate"):
+    """Add a relationship, or set the weight of an existing one."""
+
+    source: ConceptId
+    type: RelationshipType
+    target: ConceptId
+    weight: Weight = 1.0
+
+
+class UnrelateOperation(Message, tag_field="op", tag="unrelate"):
+    """Remove a relationship."""
+
+    source: ConceptId
+    type: RelationshipType
+    target: ConceptId
+
+
+Operation = PutOperation | DeleteOperation | RelateOperation | UnrelateOperation
+
+
+class BatchRequest(Message):
+    """Up to 1,000 operations on one cortex: all of them are applied, in order, or none."""
+
+    operations: Annotated[list[Operation], Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+class OperationResult(Message):
+    """What became of one operation."""
+
+    id: str
+    outcome: Literal["allocated", "joined", "updated", "unchanged", "deleted", "related", "unrelated", "absent"]
+    column: int | None = None
+    overlap: float | None = None
+    variant_of: int | None = None
+
+
+class BatchResponse(Message):
+    """Results in the order of the operations, and the position that contains them all."""
+
+    results: list[OperationResult]
+    position: Position
+
+
+class Concept(Message):
+    """A concept as it is stored."""
+
+    id: str
+    text: str
+    properties: dict[str, Any]
+    column: int
+    relationships: list[Relationship]
+    key_version: int
+
+
+class QueryRequest(Message):
+    """Find by text, or by the text of a stored concept; then spread over relationships up to `hops`."""
+
+    text: Text | None = None
+    concept: ConceptId | None = None
+    k: Annotated[int, Meta(ge=1, le=100)] = 10
+    hops: Annotated[int, Meta(ge=0, le=3)] = 0
+    decay: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
+    position: Position | None = None
+
+
+class Step(Message):
+    """One step of the path that explains a result."""
+
+    source: str
+    type: str
+    target: str
+
+
+class Match(Message):
+    """One result. `overlap` is the share (0-1) of the query's weight found in the column's bits."""
+
+    id: str
+    text: str
+    properties: dict[str, Any]
+    column: int
+    overlap: float
+    activation: float
+    path: list[Step]
+
+
+class QueryResponse(Message):
+    """Results by falling activation."""
+
+    matches: list[Match]
+    capped: bool
+    position: Position
+
+
+class LoginRequest(Message):
+    """Exchange an API key for a token."""
+
+    tenant: TenantName
+    api_key: Annotated[str, Meta(min_length=8, max_length=256)]
+
+
+class LoginResponse(Message):
+    """A bearer token, bound to the tenant. `expires_in` is in seconds."""
+
+    token: str
+    session: str
+    expires_in: int
+
+
+class OnboardRequest(Message):
+    """Make a tenant, or return the one that exists. Its key-encryption key is in the keyring already."""
+
+    tenant: TenantName
+    tier: Literal["free", "standard", "enterprise"] = "standard"
+    keyring_generation: int
+
+
+class Tenant(Message):
+    """A tenant as operators see it."""
+
+    tenant: str
+    tier: str
+    state: str
+    created_at: str
+    key_version: int
+    concepts: int
+
+
+class OnboardResponse(Message):
+    """`api_key` is shown once, at creation alone."""
+
+    tenant: Tenant
+    created: bool
+    api_key: str | None = None
+
+
+class ApiKeyResponse(Message):
+    """A further API key of a tenant, shown once."""
+
+    tenant: str
+    api_key: str
+
+
+class KeyVersion(Message):
+    """A version of a tenant's data key. `proven` names the regions that opened its check value."""
+
+    version: int
+    state: Literal["PENDING", "ACTIVE", "DECRYPT_ONLY", "RETIRING", "DESTROYED"]
+    kek_version: int
+    created_at: str
+    activated_at: str | None
+    proven: list[str]
+    concepts: int
+
+
+class AuditEvent(Message):
+    """One entry of the audit log."""
+
+    id: str
+    sequence: int
+    at: str
+    tenant: str | None
+    actor: str
+    session: str | None
+    address: str
+    agent: str
+    action: str
+    resource: str
+    result: str
+    reason: str | None
+    request_id: str
+
+
+class SlotReport(Message):
+    """A slot that holds concepts, as one node sees it. `digest` is the hash of its arrays."""
+
+    slot: int
+    owner: bool
+    position: Position
+    digest: str
+
+
+class HealthReport(Message):
+    """What a node says of itself. `lag` is seconds behind the primary, null when it cannot know."""
+
+    deployment: str
+    node: str
+    region: str
+    version: str
+    status: Literal["healthy", "degraded", "draining"]
+    reasons: list[str]
+    role: Literal["owner", "replica"]
+    primary_region: str | None
+    owned: int
+    held: int
+    lag: float | None
+    columns: int
+    concepts: int
+    relationships: int
+    pending_relationships: int
+    queue: int
+    uptime: float
+    slots: list[SlotReport]
+
+
+class ErrorDetail(Message):
+    """A stable code for programs, a sentence for people, and what finds the request in the logs."""
+
+    code: str
+    message: str
+    request_id: str
+
+
+class ErrorResponse(Message):
+    """The body of every answer that is not 2xx."""
+
+    error: ErrorDetail
+
+
+def encode(message: object) -> bytes:
+    """Return the JSON of a message."""
+    return msgspec.json.encode(message)
