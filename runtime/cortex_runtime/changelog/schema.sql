@@ -84,7 +84,7 @@ create table if not exists idempotency (
 create index if not exists idempotency_at on idempotency (at);
 
 -- Grows with every change to the tables below, so that nodes notice by one row.
-create table if not exists directory (only boolean primary key default true check (only), version bigint not null);
+create table if not exists directory (single boolean primary key default true check (single), version bigint not null);
 insert into directory (version) values (1) on conflict do nothing;
 
 create table if not exists tenant (
