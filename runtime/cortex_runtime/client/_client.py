@@ -13,7 +13,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from cortex_runtime.formats.messages import ErrorResponse
+from cortex_runtime.formats.messages import ErrorResponse, Position
 
 T = TypeVar("T")
 RETRY_PAUSE = 0.05
@@ -22,7 +22,13 @@ RETRIED = frozenset({"unavailable", "outcome_unknown", "rate_limited"})
 
 
 class ClientError(Exception):
-    """Base of what the client raises."""
+    """Base of what the client raises. `unknown`: what was asked for may have happened all the same.
+
+    It looks back over all attempts: one that was certainly refused doesn't undo one before it that
+    may have gone through.
+    """
+
+    unknown = False
 
 
 class ApiError(ClientError):
@@ -31,6 +37,7 @@ class ApiError(ClientError):
     def __init__(self, status: int, code: str, message: str, request_id: str) -> None:
         super().__init__(f"{message} ({status} {code}, request {request_id})")
         self.status, self.code, self.message, self.request_id = status, code, message, request_id
+        self.unknown = code == "outcome_unknown" or status == 500
 
 
 class ConnectionFailed(ClientError):
@@ -39,6 +46,7 @@ class ConnectionFailed(ClientError):
     def __init__(self, url: str, reason: str, *, unsent: bool) -> None:
         super().__init__(f"{url}: {reason}")
         self.unsent = unsent
+        self.unknown = not unsent
 
 
 class Client:
@@ -90,30 +98,37 @@ class Client:
         type: type[T],  # noqa: A002 - the name msgspec uses for the same thing
         idempotency_key: str | None = None,
         deadline: float | None = None,
+        position: Position | None = None,
     ) -> T:
-        """Send one request and return its decoded answer. Raises ApiError or ConnectionFailed."""
+        """Send one request and return its decoded answer. Raises ApiError or ConnectionFailed.
+
+        A read with a `position` sees at least everything up to it.
+        """
         key = idempotency_key or (None if method == "GET" else uuid.uuid4().hex)
         content = b"" if body is None else msgspec.json.encode(body)
         until = time.monotonic() + (self._deadline if deadline is None else deadline)
-        pause = RETRY_PAUSE
+        pause, unknown = RETRY_PAUSE, False
         while True:
             try:
-                return msgspec.json.decode(self._send(method, path, content, key), type=type)
-            except ApiError as error:
-                if error.code not in RETRIED or time.monotonic() + pause > until:
-                    raise
-            except ConnectionFailed:
-                if time.monotonic() + pause > until:
+                return msgspec.json.decode(self._send(method, path, content, key, position), type=type)
+            except (ApiError, ConnectionFailed) as error:
+                error.unknown = unknown = method != "GET" and (unknown or error.unknown)
+                final = isinstance(error, ApiError) and error.code not in RETRIED
+                if final or time.monotonic() + pause > until:
                     raise
             time.sleep(pause)
             pause = min(2 * pause, RETRY_PAUSE_MAX)
 
-    def _send(self, method: str, path: str, content: bytes, key: str | None) -> bytes:
+    def _send(
+        self, method: str, path: str, content: bytes, key: str | None, position: Position | None
+    ) -> bytes:
         headers = {"content-type": "application/json"}
         if token := self._token() if callable(self._token) else self._token:
             headers["authorization"] = f"Bearer {token}"
         if key:
             headers["idempotency-key"] = key
+        if position:
+            headers["cortex-position"] = f"{position.slot}.{position.token}.{position.seq}"
         try:
             response = self._http.request(method, path, content=content, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -129,7 +144,8 @@ class Client:
 def _error(response: httpx.Response) -> ApiError:
     try:
         detail = msgspec.json.decode(response.content, type=ErrorResponse).error
-    except ValueError:  # the load balancer's own page: it had no node to ask
-        code = "unavailable" if response.status_code in (502, 503, 504) else "invalid"
+    except ValueError:  # the load balancer's own page: 503 when it had no node, else a node that fell silent
+        codes = {502: "outcome_unknown", 503: "unavailable", 504: "outcome_unknown"}
+        code = codes.get(response.status_code, "invalid")
         return ApiError(response.status_code, code, response.reason_phrase, "-")
     return ApiError(response.status_code, detail.code, detail.message, detail.request_id)
