@@ -59,3 +59,7 @@ def _explain(error: CortexctlError) -> None:
         sys.stderr.write(f"  why: {error.why}\n")
     if error.todo:
         sys.stderr.write(f"  what to do: {error.todo}\n")
+
+
+if __name__ == "__main__":
+    main()
