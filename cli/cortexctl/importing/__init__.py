@@ -1,0 +1,10 @@
+"""Import of concepts with their relationships from JSON lines: checked first, exactly once, resumable.
+
+The modules, in the order of their work: `source` opens, `lines` checks and makes batches, `journal`
+remembers, `sending` delivers, `display` shows.
+"""
+
+from cortexctl.importing.run import import_file
+from cortexctl.importing.sending import Summary
+
+__all__ = ["Summary", "import_file"]

@@ -1,0 +1,51 @@
+"""Words of the call that name things of the service, checked before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cortex_runtime.formats.messages import ConceptId, CortexName, RelationshipType, TenantName
+from cortexctl.errors import UsageError
+
+
+def tenant(name: str) -> str:
+    """Return a tenant's name. Raises UsageError."""
+    return _checked(name, TenantName, "tenant", "3 to 40 of a-z, 0-9 and -, neither first nor last a -")
+
+
+def cortex(name: str) -> str:
+    """Return a cortex' name. Raises UsageError."""
+    return _checked(name, CortexName, "cortex", "1 to 40 of a-z, 0-9 and -, neither first nor last a -")
+
+
+def concept(name: str) -> str:
+    """Return a concept's id. Raises UsageError."""
+    return _checked(name, ConceptId, "concept id", "1 to 256 characters, no control characters")
+
+
+def relationship(name: str) -> str:
+    """Return a relationship's type. Raises UsageError."""
+    return _checked(name, RelationshipType, "relationship type", "1 to 64 characters, no control characters")
+
+
+def message(content: dict[str, Any], type_: type[Any], what: str) -> Any:
+    """Return a message of the API made of `content`. Raises UsageError with the field that is off."""
+    try:
+        return msgspec.convert(content, type_)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"The {what} is not well-formed.", why=str(error), todo="Mend that value."
+        ) from error
+
+
+def _checked(value: str, type_: Any, what: str, rule: str) -> str:
+    try:
+        checked: str = msgspec.convert(value, type_)
+        checked.encode()
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        raise UsageError(
+            f"{value!r} is no {what}.", why=f"A {what} has {rule}.", todo="Choose another."
+        ) from None
+    return checked
