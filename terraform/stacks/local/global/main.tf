@@ -1,0 +1,10 @@
+# What exists once in a deployment on one machine: the edge.
+
+module "edge" {
+  source = "../../../modules/edge"
+
+  python    = var.python
+  directory = var.directory
+  port      = var.edge_port
+  regions   = var.regions
+}
