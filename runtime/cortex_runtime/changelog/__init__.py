@@ -1,0 +1,1 @@
+"""Appends, slot owners, followers: how a change becomes durable once and reaches every replica."""

@@ -5,6 +5,7 @@ create table if not exists node (
     name text primary key,
     region text not null,
     address text not null,
+    state text not null,
     heartbeat timestamptz not null,
     timeline int not null
 );

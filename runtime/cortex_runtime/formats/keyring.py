@@ -108,4 +108,3 @@ def parse(content: bytes) -> Keyring:
 
 def _decode(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
-

@@ -26,7 +26,7 @@ class Message(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Base of all messages: immutable, keyword-only, no unknown fields."""
 
 
-class Position(Message, kw_only=True):
+class Position(Message, frozen=True, kw_only=True):
     """A place in a slot's change log. `seq` alone says nothing: a rewound log may use it again."""
 
     slot: int
@@ -34,7 +34,7 @@ class Position(Message, kw_only=True):
     seq: int
 
 
-class Relationship(Message, kw_only=True):
+class Relationship(Message, frozen=True, kw_only=True):
     """A directed, typed, weighted edge to another concept, which may not exist yet (pending)."""
 
     type: RelationshipType
@@ -42,7 +42,7 @@ class Relationship(Message, kw_only=True):
     weight: Weight = 1.0
 
 
-class ConceptBody(Message, kw_only=True):
+class ConceptBody(Message, frozen=True, kw_only=True):
     """What a client puts: relationships given here are added to, or replace, those of same type and target."""
 
     text: Text
@@ -50,19 +50,19 @@ class ConceptBody(Message, kw_only=True):
     relationships: list[Relationship] = []
 
 
-class PutOperation(ConceptBody, tag_field="op", tag="put", kw_only=True):
+class PutOperation(ConceptBody, tag_field="op", tag="put", frozen=True, kw_only=True):
     """Put one concept."""
 
     id: ConceptId
 
 
-class DeleteOperation(Message, tag_field="op", tag="delete", kw_only=True):
+class DeleteOperation(Message, tag_field="op", tag="delete", frozen=True, kw_only=True):
     """Delete one concept with the relationships from and to it."""
 
     id: ConceptId
 
 
-class RelateOperation(Message, tag_field="op", tag="relate", kw_only=True):
+class RelateOperation(Message, tag_field="op", tag="relate", frozen=True, kw_only=True):
     """Add a relationship, or set the weight of an existing one."""
 
     source: ConceptId
@@ -71,7 +71,7 @@ class RelateOperation(Message, tag_field="op", tag="relate", kw_only=True):
     weight: Weight = 1.0
 
 
-class UnrelateOperation(Message, tag_field="op", tag="unrelate", kw_only=True):
+class UnrelateOperation(Message, tag_field="op", tag="unrelate", frozen=True, kw_only=True):
     """Remove a relationship."""
 
     source: ConceptId
@@ -82,30 +82,32 @@ class UnrelateOperation(Message, tag_field="op", tag="unrelate", kw_only=True):
 Operation = PutOperation | DeleteOperation | RelateOperation | UnrelateOperation
 
 
-class BatchRequest(Message, kw_only=True):
+class BatchRequest(Message, frozen=True, kw_only=True):
     """Up to 1,000 operations on one cortex: all of them are applied, in order, or none."""
 
     operations: Annotated[list[Operation], Meta(min_length=1, max_length=MAX_BATCH)]
 
 
-class OperationResult(Message, kw_only=True):
+class OperationResult(Message, frozen=True, kw_only=True):
     """What became of one operation."""
 
     id: str
-    outcome: Literal["allocated", "joined", "updated", "unchanged", "deleted", "related", "unrelated", "absent"]
+    outcome: Literal[
+        "allocated", "joined", "updated", "unchanged", "deleted", "related", "unrelated", "absent"
+    ]
     column: int | None = None
     overlap: float | None = None
     variant_of: int | None = None
 
 
-class BatchResponse(Message, kw_only=True):
+class BatchResponse(Message, frozen=True, kw_only=True):
     """Results in the order of the operations, and the position that contains them all."""
 
     results: list[OperationResult]
     position: Position
 
 
-class Concept(Message, kw_only=True):
+class Concept(Message, frozen=True, kw_only=True):
     """A concept as it is stored."""
 
     id: str
@@ -116,7 +118,7 @@ class Concept(Message, kw_only=True):
     key_version: int
 
 
-class QueryRequest(Message, kw_only=True):
+class QueryRequest(Message, frozen=True, kw_only=True):
     """Find by text, or by the text of a stored concept; then spread over relationships up to `hops`."""
 
     text: Text | None = None
@@ -127,7 +129,7 @@ class QueryRequest(Message, kw_only=True):
     position: Position | None = None
 
 
-class Step(Message, kw_only=True):
+class Step(Message, frozen=True, kw_only=True):
     """One step of the path that explains a result."""
 
     source: str
@@ -135,7 +137,7 @@ class Step(Message, kw_only=True):
     target: str
 
 
-class Match(Message, kw_only=True):
+class Match(Message, frozen=True, kw_only=True):
     """One result. `overlap` is the share (0-1) of the query's weight found in the column's bits."""
 
     id: str
@@ -147,7 +149,7 @@ class Match(Message, kw_only=True):
     path: list[Step]
 
 
-class QueryResponse(Message, kw_only=True):
+class QueryResponse(Message, frozen=True, kw_only=True):
     """Results by falling activation."""
 
     matches: list[Match]
@@ -155,14 +157,14 @@ class QueryResponse(Message, kw_only=True):
     position: Position
 
 
-class LoginRequest(Message, kw_only=True):
+class LoginRequest(Message, frozen=True, kw_only=True):
     """Exchange an API key for a token."""
 
     tenant: TenantName
     api_key: Annotated[str, Meta(min_length=8, max_length=256)]
 
 
-class LoginResponse(Message, kw_only=True):
+class LoginResponse(Message, frozen=True, kw_only=True):
     """A bearer token, bound to the tenant. `expires_in` is in seconds."""
 
     token: str
@@ -170,7 +172,7 @@ class LoginResponse(Message, kw_only=True):
     expires_in: int
 
 
-class OnboardRequest(Message, kw_only=True):
+class OnboardRequest(Message, frozen=True, kw_only=True):
     """Make a tenant, or return the one that exists. Its key-encryption key is in the keyring already."""
 
     tenant: TenantName
@@ -178,7 +180,7 @@ class OnboardRequest(Message, kw_only=True):
     keyring_generation: int
 
 
-class Tenant(Message, kw_only=True):
+class Tenant(Message, frozen=True, kw_only=True):
     """A tenant as operators see it."""
 
     tenant: str
@@ -189,7 +191,7 @@ class Tenant(Message, kw_only=True):
     concepts: int
 
 
-class OnboardResponse(Message, kw_only=True):
+class OnboardResponse(Message, frozen=True, kw_only=True):
     """`api_key` is shown once, at creation alone."""
 
     tenant: Tenant
@@ -197,14 +199,14 @@ class OnboardResponse(Message, kw_only=True):
     api_key: str | None = None
 
 
-class ApiKeyResponse(Message, kw_only=True):
+class ApiKeyResponse(Message, frozen=True, kw_only=True):
     """A further API key of a tenant, shown once."""
 
     tenant: str
     api_key: str
 
 
-class KeyVersion(Message, kw_only=True):
+class KeyVersion(Message, frozen=True, kw_only=True):
     """A version of a tenant's data key. `proven` names the regions that opened its check value."""
 
     version: int
@@ -216,7 +218,7 @@ class KeyVersion(Message, kw_only=True):
     concepts: int
 
 
-class AuditEvent(Message, kw_only=True):
+class AuditEvent(Message, frozen=True, kw_only=True):
     """One entry of the audit log."""
 
     id: str
@@ -234,7 +236,7 @@ class AuditEvent(Message, kw_only=True):
     request_id: str
 
 
-class SlotReport(Message, kw_only=True):
+class SlotReport(Message, frozen=True, kw_only=True):
     """A slot that holds concepts, as one node sees it. `digest` is the hash of its arrays."""
 
     slot: int
@@ -243,7 +245,7 @@ class SlotReport(Message, kw_only=True):
     digest: str
 
 
-class HealthReport(Message, kw_only=True):
+class HealthReport(Message, frozen=True, kw_only=True):
     """What a node says of itself. `lag` is seconds behind the primary, null when it cannot know."""
 
     deployment: str
@@ -266,7 +268,7 @@ class HealthReport(Message, kw_only=True):
     slots: list[SlotReport]
 
 
-class ErrorDetail(Message, kw_only=True):
+class ErrorDetail(Message, frozen=True, kw_only=True):
     """A stable code for programs, a sentence for people, and what finds the request in the logs."""
 
     code: str
@@ -274,7 +276,7 @@ class ErrorDetail(Message, kw_only=True):
     request_id: str
 
 
-class ErrorResponse(Message, kw_only=True):
+class ErrorResponse(Message, frozen=True, kw_only=True):
     """The body of every answer that is not 2xx."""
 
     error: ErrorDetail

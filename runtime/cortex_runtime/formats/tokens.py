@@ -59,7 +59,13 @@ def mint_operator_token(signing_key_pem: bytes, actor: str) -> str:
 
 
 def mint(
-    signing_key_pem: bytes, issuer: Issuer, *, subject: str, tenant: str, epoch: int, session: str | None = None
+    signing_key_pem: bytes,
+    issuer: Issuer,
+    *,
+    subject: str,
+    tenant: str,
+    epoch: int,
+    session: str | None = None,
 ) -> tuple[str, Claims]:
     """Return a signed token and its claims. `signing_key_pem` is a PKCS 8 PEM of an Ed25519 key."""
     now = int(time.time())

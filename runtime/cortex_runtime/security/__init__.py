@@ -1,0 +1,1 @@
+"""Gateway, tokens, envelope encryption, keys, audit, rate limits."""

@@ -1,0 +1,1 @@
+"""The RSGI application, its routes, health report, metrics and drain."""

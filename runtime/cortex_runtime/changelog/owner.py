@@ -1,0 +1,197 @@
+"""The owner of a slot: takes writes, lets them compete, appends, and only then changes its arrays.
+
+One append is in flight; what arrives meanwhile is the next one. When an append's outcome is unknown the
+owner answers just that and stops: the three steps (protocol: raise the token, read the tail, then serve)
+are done by whoever owns the slot next, this node included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from cortex_runtime.changelog.database import Connection, Database, Unavailable
+from cortex_runtime.changelog.plan import Plan, Rejected, Write, prepare
+from cortex_runtime.changelog.slots import Change, Slot
+from cortex_runtime.security.directory import Directory
+
+APPEND_TIMEOUT = 3.0
+MAX_OPERATIONS = 1000
+NOT_OWNER, HEAD_MOVED, KEY_NOT_IN_USE = "CX001", "CX002", "CX003"
+log = structlog.get_logger()
+
+
+class NotOwner(Exception):
+    """This node does not own the slot, or not any more. The write certainly did not happen."""
+
+
+class OutcomeUnknown(Exception):
+    """The append may or may not be durable. The same idempotency key tells later."""
+
+
+class Owner:
+    """Owns one slot by one token, until it is closed or loses it."""
+
+    def __init__(
+        self,
+        slot: Slot,
+        token: int,
+        *,
+        node: str,
+        primary: Database,
+        directory: Directory,
+        fresh: Callable[[], bool],
+        touched: Callable[[str, list[bytes]], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self.slot, self.token = slot, token
+        self.open = True
+        self._node, self._primary, self._directory = node, primary, directory
+        self._fresh, self._touched, self._lost = fresh, touched, lost
+        self._queue: list[Write] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    @property
+    def queued(self) -> int:
+        """Number of writes that wait or are in flight."""
+        return len(self._queue)
+
+    async def submit(self, write: Write) -> bytes:
+        """Return the sealed-and-kept answer (JSON of a BatchResponse) once the write is durable.
+
+        Raises NotOwner, OutcomeUnknown, Rejected (the write's own fault) or UnknownKey.
+        """
+        if not self.open or not self._fresh():
+            raise NotOwner(f"slot {self.slot.number}")
+        self._queue.append(write)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await write.answer
+
+    async def close(self) -> None:
+        """Take no more writes, and return when those in hand are done."""
+        self.open = False
+        if self._worker is not None:
+            await asyncio.wait([self._worker])
+
+    async def _work(self) -> None:
+        while self._queue:
+            batch = self._next_batch()
+            try:
+                await self._perform(batch)
+            except Unavailable as error:
+                self._fail(batch, OutcomeUnknown(str(error)))
+            except NotOwner as error:
+                self._fail(batch, error)
+            except Exception as error:
+                log.exception("append failed", slot=self.slot.number)
+                self._answer(batch, error)
+            self._queue = [write for write in self._queue if not write.answer.done()]
+
+    def _next_batch(self) -> list[Write]:
+        """Return the first writes that fit together: no idempotency key twice, not too many operations."""
+        batch: list[Write] = []
+        keys: set[tuple[str, bytes]] = set()
+        size = 0
+        for write in self._queue:
+            size += len(write.operations)
+            if batch and size > MAX_OPERATIONS:
+                break
+            if (write.tenant, write.key) not in keys:
+                keys.add((write.tenant, write.key))
+                batch.append(write)
+        return batch
+
+    async def _perform(self, batch: list[Write]) -> None:
+        plan = await prepare(self.slot, self.token, batch, self._directory)
+        for write, rejection in plan.rejected:
+            write.fail(rejection)
+        if not plan.writes:
+            return
+        if not self._fresh():
+            raise NotOwner(f"slot {self.slot.number}: the heartbeat is overdue")
+        try:
+            digest = await self._append(plan)
+        except errors.UniqueViolation as violation:
+            await self._answer_known(plan.writes, violation)
+        except psycopg.Error as error:
+            if error.sqlstate in (NOT_OWNER, HEAD_MOVED):
+                raise NotOwner(str(error)) from error
+            if error.sqlstate != KEY_NOT_IN_USE:
+                raise
+            await self._renew_keys()
+        else:
+            self._apply(plan, digest)
+
+    async def _append(self, plan: Plan) -> bytes:
+        async with self._primary.connection(APPEND_TIMEOUT) as connection:
+            cursor = await connection.execute(plan.statement, plan.parameters(self._node), binary=True)
+            row = await cursor.fetchone()
+        assert row is not None
+        return bytes(row[0])
+
+    def _apply(self, plan: Plan, digest: bytes) -> None:
+        for change in plan.changes:
+            self.slot.apply(
+                Change(change.seq, self.token, change.tenant, change.cortex, change.sealed, change.digest),
+                change.entry,
+            )
+            self._touched(change.tenant, change.entry.touched)
+        assert digest == self.slot.digest
+        for write in plan.writes:
+            write.succeed(plan.answers[write.tenant, write.key])
+
+    async def _answer_known(self, writes: list[Write], violation: errors.UniqueViolation) -> None:
+        """Answer those writes whose key has an answer already; the others stay in the queue."""
+        found = 0
+        async with self._primary.connection(APPEND_TIMEOUT) as connection:
+            for write in writes:
+                try:
+                    answer = await find_answer(connection, self._directory, write)
+                except Rejected as rejection:
+                    write.fail(rejection)
+                    found += 1
+                else:
+                    if answer is not None:
+                        write.succeed(answer)
+                        found += 1
+        if not found:
+            raise violation
+
+    async def _renew_keys(self) -> None:
+        async with self._primary.connection(APPEND_TIMEOUT) as connection:
+            await self._directory.refresh(connection)
+
+    def _fail(self, batch: list[Write], error: Exception) -> None:
+        # Those in flight have this outcome; those that wait never began.
+        self.open = False
+        log.warning("slot lost", slot=self.slot.number, token=self.token, why=str(error))
+        self._answer(batch, error)
+        self._answer(self._queue, NotOwner(f"slot {self.slot.number}"))
+        self._lost()
+
+    @staticmethod
+    def _answer(batch: list[Write], error: Exception) -> None:
+        for write in batch:
+            write.fail(error)
+
+
+async def find_answer(connection: Connection, directory: Directory, write: Write) -> bytes | None:
+    """Return the answer kept for a write's idempotency key, None when there is none.
+
+    Raises Rejected when the key was used for another request.
+    """
+    cursor = await connection.execute(
+        "select body_mac, answer from idempotency where tenant = %s and key = %s",
+        [write.tenant, write.key], binary=True,
+    )  # fmt: skip
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    if row[0] != write.mac:
+        raise Rejected("conflict", "This idempotency key was used for another request.")
+    return directory.unseal(write.answer_place, row[1])

@@ -1,0 +1,88 @@
+"""A node's configuration file (JSON): read once, checked, immutable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; says which field and why."""
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class TlsConfig(_Section, frozen=True, kw_only=True):
+    """Paths of the CA's certificate and of this node's certificate and key (PKCS 8)."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class DatabaseHost(_Section, frozen=True, kw_only=True):
+    """One region's database instance."""
+
+    region: str
+    host: str
+    port: int
+
+
+class DatabaseConfig(_Section, frozen=True, kw_only=True):
+    """How to reach the database: a client certificate, and the instances of all regions."""
+
+    name: str
+    user: str
+    ca: Path
+    certificate: Path
+    key: Path
+    hosts: list[DatabaseHost]
+
+
+class TokenConfig(_Section, frozen=True, kw_only=True):
+    """PEM files: the nodes' signing key with its public half, and the operators' public key."""
+
+    signing_key: Path
+    signing_public: Path
+    operator_public: Path
+
+
+class NodeConfig(_Section, frozen=True, kw_only=True):
+    """Everything a node is told."""
+
+    deployment: str
+    name: str
+    region: str
+    host: str
+    port: int
+    tls: TlsConfig
+    database: DatabaseConfig
+    tokens: TokenConfig
+    keyring: Path
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """Return the base URL that other nodes use."""
+        return f"https://{self.host}:{self.port}"
+
+
+def read(path: Path) -> NodeConfig:
+    """Read a configuration. Raises ConfigError."""
+    try:
+        config = msgspec.json.decode(path.read_bytes(), type=NodeConfig, dec_hook=_decode)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if config.region not in {host.region for host in config.database.hosts}:
+        raise ConfigError(f"{path}: no database host is in the node's region {config.region}")
+    return config
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError

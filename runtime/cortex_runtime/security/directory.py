@@ -1,0 +1,204 @@
+"""What a node knows of tenants and their keys: a copy of the small tables, renewed when they change.
+
+Nothing here is older than a second, plus the region's replication lag. Keys are opened when first used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from cortex_runtime.changelog.database import Connection
+from cortex_runtime.formats.framing import framed
+from cortex_runtime.formats.keyring import KeyringError
+from cortex_runtime.security.envelope import CannotOpen, Place, key_version_of, seal, unseal
+from cortex_runtime.security.keyring import KeyringFile
+
+NONCE_BYTES = 12
+USABLE = ("ACTIVE", "DECRYPT_ONLY", "RETIRING")
+CHECK_PLAIN = b"cortexkg check value"
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A version of a data key as the database has it."""
+
+    version: int
+    state: str
+    kek_version: int
+    wrapped: bytes
+    check_value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TenantEntry:
+    """A tenant as the database has it."""
+
+    name: str
+    tier: str
+    state: str
+    epoch: int
+    kek_version: int
+    index_key: bytes
+    created_at: str
+    api_keys: dict[str, bytes] = field(repr=False)
+    data_keys: dict[int, WrappedKey] = field(repr=False)
+
+    @property
+    def active_version(self) -> int:
+        """Return the version that seals. Raises LookupError when there is none."""
+        return next(key.version for key in self.data_keys.values() if key.state == "ACTIVE")
+
+
+class UnknownKey(LookupError):
+    """A version that this node does not know, or may not use."""
+
+
+class Directory:
+    """Tenants, their API keys and data keys, and the sessions that ended early."""
+
+    def __init__(self, keyring: KeyringFile) -> None:
+        self._keyring = keyring
+        self._version = 0
+        self._tenants: dict[str, TenantEntry] = {}
+        self._denied: frozenset[str] = frozenset()
+        self._opened: dict[tuple[str, bytes], bytes] = {}
+
+    @property
+    def version(self) -> int:
+        """The version of the tables that this copy was made from."""
+        return self._version
+
+    @property
+    def tenants(self) -> dict[str, TenantEntry]:
+        """All tenants by name."""
+        return self._tenants
+
+    def denied(self, session: str) -> bool:
+        """Tell whether a session has ended."""
+        return session in self._denied
+
+    def deny(self, session: str) -> None:
+        """End a session here at once; the other nodes learn it from the table."""
+        self._denied |= {session}
+
+    async def refresh(self, connection: Connection) -> bool:
+        """Read the tables again if they changed, in one snapshot; tell whether they had."""
+        row = await (await connection.execute("select version from directory")).fetchone()
+        if row is None or row[0] == self._version:
+            return False
+        async with connection.transaction():
+            await connection.execute("set transaction isolation level repeatable read, read only")
+            row = await (await connection.execute("select version from directory")).fetchone()
+            tenants = await _rows(connection, _TENANTS)
+            api_keys = await _rows(connection, "select tenant, id, hash from api_key")
+            data_keys = await _rows(
+                connection, "select tenant, version, state, kek_version, wrapped, check_value from data_key"
+            )
+            denied = await _rows(connection, "select session from denied")
+        self._tenants = {
+            name: TenantEntry(
+                name, tier, state, epoch, kek_version, index_key, created_at,
+                {row[1]: row[2] for row in api_keys if row[0] == name},
+                {row[1]: WrappedKey(*row[1:]) for row in data_keys if row[0] == name},
+            )
+            for name, tier, state, epoch, kek_version, index_key, created_at in tenants
+        }  # fmt: skip
+        self._denied = frozenset(row[0] for row in denied)
+        self._opened.clear()
+        assert row is not None
+        self._version = row[0]
+        return True
+
+    def seal(self, place: Place, plain: bytes) -> bytes:
+        """Seal under the tenant's active data key. Raises UnknownKey."""
+        version = self._tenant(place.tenant).active_version
+        return seal(self._data_key(place.tenant, version), version, place, plain)
+
+    def unseal(self, place: Place, sealed: bytes) -> bytes:
+        """Open a record of a tenant. Raises CannotOpen or UnknownKey."""
+        return unseal(self._data_key(place.tenant, key_version_of(sealed)), place, sealed)
+
+    def record_id(self, tenant: str, cortex: str, name: str) -> bytes:
+        """Return the 16 bytes under which something named by a tenant is stored."""
+        return hmac.digest(self.index_key(tenant), framed(cortex, name), "sha256")[:16]
+
+    def index_key(self, tenant: str) -> bytes:
+        """Return the key (32 bytes) of a tenant's record ids. Raises UnknownKey or KeyringError."""
+        entry = self._tenant(tenant)
+        return self._open(tenant, "index-key", 0, entry.kek_version, entry.index_key)
+
+    def opens(self, tenant: str, key: WrappedKey) -> bool:
+        """Tell whether this node can open a version's check value with its region's keyring."""
+        try:
+            opened = self._open(tenant, "data-key", key.version, key.kek_version, key.wrapped)
+            return unseal(opened, _check_place(tenant, key.version), key.check_value) == CHECK_PLAIN
+        except (CannotOpen, KeyringError):
+            return False
+
+    def make_data_key(self, tenant: str, version: int) -> tuple[int, bytes, bytes]:
+        """Return key-encryption key's version, wrapped key and check value of a new data key."""
+        kek_version, kek = self._keyring.tenant_key(tenant)
+        key = os.urandom(32)
+        wrapped = _wrap(kek, framed("data-key", tenant, version, kek_version), key)
+        return kek_version, wrapped, seal(key, version, _check_place(tenant, version), CHECK_PLAIN)
+
+    def make_index_key(self, tenant: str) -> tuple[int, bytes]:
+        """Return key-encryption key's version and the wrapped key of record ids."""
+        kek_version, kek = self._keyring.tenant_key(tenant)
+        return kek_version, _wrap(kek, framed("index-key", tenant, 0, kek_version), os.urandom(32))
+
+    def _tenant(self, name: str) -> TenantEntry:
+        try:
+            return self._tenants[name]
+        except KeyError:
+            raise UnknownKey(f"tenant {name} is not known here") from None
+
+    def _data_key(self, tenant: str, version: int) -> bytes:
+        key = self._tenant(tenant).data_keys.get(version)
+        if key is None or key.state not in USABLE:
+            raise UnknownKey(f"tenant {tenant} has no usable key version {version} here")
+        return self._open(tenant, "data-key", version, key.kek_version, key.wrapped)
+
+    def _open(self, tenant: str, kind: str, version: int, kek_version: int, wrapped: bytes) -> bytes:
+        cached = self._opened.get((tenant, wrapped))
+        if cached is None:
+            _, kek = self._keyring.tenant_key(tenant, kek_version)
+            place = framed(kind, tenant, version, kek_version)
+            try:
+                cached = AESGCM(kek).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], place)
+            except InvalidTag:
+                raise CannotOpen from None
+            self._opened[tenant, wrapped] = cached
+        return cached
+
+
+def api_key_hash(api_key: str) -> bytes:
+    """Return what is stored of an API key. A key has 256 random bits, so a plain hash is enough."""
+    return hashlib.sha256(api_key.encode()).digest()
+
+
+_TENANTS = """
+    select name, tier, state, epoch, kek_version, index_key,
+           to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    from tenant
+"""
+
+
+async def _rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(query, binary=True)).fetchall()
+
+
+def _wrap(kek: bytes, place: bytes, key: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(kek).encrypt(nonce, key, place)
+
+
+def _check_place(tenant: str, version: int) -> Place:
+    return Place(tenant, "data_key", b"", "check", version)

@@ -1,0 +1,150 @@
+"""The RSGI application: one request from the socket to its answer."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+from urllib.parse import parse_qsl
+
+import psycopg
+import structlog
+from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+from granian.rsgi import Scope
+
+from cortex_runtime.changelog.database import Unavailable
+from cortex_runtime.formats.keyring import KeyringError
+from cortex_runtime.formats.messages import MAX_BODY_BYTES, ErrorDetail, ErrorResponse, encode
+from cortex_runtime.security.directory import UnknownKey
+from cortex_runtime.security.envelope import CannotOpen
+from cortex_runtime.security.gateway import Caller, Gateway
+from cortex_runtime.server.errors import RequestError
+from cortex_runtime.server.requests import Request, Route, match, parse_position
+from cortex_runtime.server.service import Service
+
+JSON = ("content-type", "application/json")
+NOWHERE = Route("-", "-", "public", "-", None, "")  # type: ignore[arg-type]
+log = structlog.get_logger()
+
+
+class Application:
+    """Answers requests. The order is always: route, gateway, body, handler, audit."""
+
+    def __init__(self, service: Service, gateway: Gateway, routes: list[Route]) -> None:
+        self._service, self._gateway, self._routes = service, gateway, routes
+
+    async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Answer one request."""
+        if scope.path == "/healthz":
+            ready = self._service.replica.ready
+            protocol.response_str(200 if ready else 503, [], "ready\n" if ready else "not ready\n")
+            return
+        begun = time.perf_counter()
+        headers = scope.headers
+        request_id = (headers.get("x-request-id") or uuid.uuid4().hex)[:64]
+        route, request = NOWHERE, None
+        try:
+            route, names = match(self._routes, scope.method, scope.path)
+            caller = await self._admit(route, names.get("tenant"), scope)
+            request = self._request(route, names, scope, caller, request_id, await _body(headers, protocol))
+            status, body = 200, await route.handler(self._service, request)
+            self._audit(route, request)
+        except Exception as error:
+            failure = _failure(error)
+            if failure.code == "internal":
+                log.exception("request failed", request_id=request_id, route=route.path)
+            status, body = failure.status, _explain(failure, request_id)
+            self._audit_refusal(route, request, scope, failure, request_id)
+        protocol.response_bytes(status, [JSON, ("x-request-id", request_id)], body)
+        self._measure(route, scope.method, status, begun)
+
+    async def _admit(self, route: Route, tenant: str | None, scope: Scope) -> Caller:
+        if self._service.audit.full:
+            raise RequestError("unavailable", "The audit log cannot be written; nothing is done without it.")
+        address, agent = _address(scope), scope.headers.get("user-agent") or ""
+        authorization = scope.headers.get("authorization") or ""
+        try:
+            return self._gateway.admit(route.audience, tenant, authorization, address, agent)
+        except RequestError as error:
+            # This node may not have heard yet of a tenant that was made a moment ago.
+            if error.code not in ("not_found", "unauthenticated") or error.caller is None:
+                raise
+            if not await self._service.renew_directory():
+                raise
+        return self._gateway.admit(route.audience, tenant, authorization, address, agent)
+
+    @staticmethod
+    def _request(
+        route: Route, names: dict[str, str], scope: Scope, caller: Caller, request_id: str, body: bytes
+    ) -> Request:
+        headers = scope.headers
+        return Request(
+            method=scope.method, path=scope.path, query=dict(parse_qsl(scope.query_string)), names=names,
+            body=body, action=route.action, caller=caller, request_id=request_id,
+            idempotency_key=headers.get("idempotency-key"), position=parse_position(headers.get("cortex-position")),
+            authorization=headers.get("authorization") or "", forwarded="cortex-forwarded-by" in headers,
+        )  # fmt: skip
+
+    def _audit(self, route: Route, request: Request) -> None:
+        if route.audited and not request.forwarded:
+            self._service.audit.add(self._service.event(request, "done"))
+
+    def _audit_refusal(
+        self, route: Route, request: Request | None, scope: Scope, failure: RequestError, request_id: str
+    ) -> None:
+        if route is NOWHERE or failure.code in ("unavailable", "outcome_unknown"):
+            return
+        if request is None:
+            caller = failure.caller or Caller(
+                "anonymous", "", None, _address(scope), scope.headers.get("user-agent") or ""
+            )
+            request = Request(
+                method=scope.method, path=scope.path, query={}, names={}, body=b"", action=route.action,
+                caller=caller, request_id=request_id, idempotency_key=None, position=None, authorization="",
+                forwarded="cortex-forwarded-by" in scope.headers,
+            )  # fmt: skip
+        if not request.forwarded:
+            self._service.audit.add(self._service.event(request, f"refused: {failure.code}", failure.reason))
+
+    def _measure(self, route: Route, method: str, status: int, begun: float) -> None:
+        metrics = self._service.metrics
+        metrics.requests.labels(method if route is not NOWHERE else "-", route.path, str(status)).inc()
+        metrics.duration.labels(route.path).observe(time.perf_counter() - begun)
+        if route.action in ("concept.put", "batch") and status >= 500:
+            metrics.allocation_failures.inc()
+
+
+async def _body(headers: Any, protocol: HTTPProtocol) -> bytes:
+    """Return the body. Raises RequestError (too_large) without reading more than the limit."""
+    length = headers.get("content-length")
+    if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        raise RequestError("too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+    parts, size = [], 0
+    async for part in protocol:
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise RequestError("too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _address(scope: Scope) -> str:
+    forwarded: str | None = scope.headers.get("x-forwarded-for")
+    return (forwarded or scope.client).split(",")[-1].strip()
+
+
+def _failure(error: Exception) -> RequestError:
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, Unavailable | psycopg.Error | UnknownKey | KeyringError):
+        return RequestError(
+            "unavailable", "The database or a key is not available; try again.", reason=str(error)
+        )
+    if isinstance(error, CannotOpen):
+        return RequestError("internal", "A stored record does not open.", reason=str(error))
+    return RequestError("internal", "The request failed; the node's log has its id.", reason=repr(error))
+
+
+def _explain(failure: RequestError, request_id: str) -> bytes:
+    detail = ErrorDetail(code=failure.code, message=failure.message, request_id=request_id)
+    return encode(ErrorResponse(error=detail))

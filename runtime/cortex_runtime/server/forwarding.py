@@ -1,0 +1,60 @@
+"""One hop to another node, by mutual TLS, with the client's own token and address."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx
+
+from cortex_runtime.config import TlsConfig
+from cortex_runtime.server.requests import Request
+
+CONNECT_TIMEOUT = 0.5
+ANSWER_TIMEOUT = 5.0
+
+
+class NotReached(Exception):
+    """The request certainly did not reach the other node."""
+
+
+class NotAnswered(Exception):
+    """The other node may or may not have done it."""
+
+
+class Forwarder:
+    """Passes requests on."""
+
+    def __init__(self, tls: TlsConfig, node: str) -> None:
+        context = ssl.create_default_context(cafile=str(tls.ca))
+        context.load_cert_chain(str(tls.certificate), str(tls.key))
+        self._node = node
+        self._http = httpx.AsyncClient(
+            verify=context, trust_env=False, timeout=httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT)
+        )
+
+    async def forward(self, request: Request, address: str, key: str | None) -> tuple[int, bytes]:
+        """Return status and body of the other node's answer. Raises NotReached or NotAnswered."""
+        headers = {
+            "authorization": request.authorization,
+            "x-forwarded-for": request.caller.address,
+            "user-agent": request.caller.agent,
+            "x-request-id": request.request_id,
+            "cortex-forwarded-by": self._node,
+        }
+        if key:
+            headers["idempotency-key"] = key
+        if request.position:
+            headers["cortex-position"] = "{0.slot}.{0.token}.{0.seq}".format(request.position)
+        try:
+            response = await self._http.request(
+                request.method, address + request.path, content=request.body, headers=headers
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise NotReached(str(error)) from error
+        except httpx.TransportError as error:
+            raise NotAnswered(str(error) or type(error).__name__) from error
+        return response.status_code, response.content
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()

@@ -1,0 +1,45 @@
+"""What a node says of itself."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cortex_runtime import __version__
+from cortex_runtime.formats.messages import HealthReport, SlotReport
+
+if TYPE_CHECKING:
+    from cortex_runtime.server.service import Service
+
+
+def report(service: Service) -> HealthReport:
+    """Return the node's report: degraded with its reasons when it lacks the primary or its own instance."""
+    replica = service.replica
+    totals = replica.totals()
+    return HealthReport(
+        deployment=service.config.deployment,
+        node=service.config.name,
+        region=service.config.region,
+        version=__version__,
+        status="draining" if replica.draining else "degraded" if replica.reasons() else "healthy",
+        reasons=replica.reasons(),
+        role="owner" if replica.owners else "replica",
+        primary_region=replica.view.primary_region,
+        owned=len(replica.owners),
+        held=len(replica.slots),
+        lag=replica.lag,
+        columns=totals.columns,
+        concepts=totals.concepts,
+        relationships=totals.relationships,
+        pending_relationships=totals.pending,
+        queue=totals.queue,
+        uptime=time.monotonic() - service.started,
+        slots=[
+            SlotReport(
+                slot=slot.number, owner=slot.number in replica.owners, position=service.position(slot),
+                digest=slot.hash(),
+            )
+            for slot in replica.slots.values()
+            if slot.seq
+        ],
+    )  # fmt: skip

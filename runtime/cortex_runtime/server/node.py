@@ -1,0 +1,136 @@
+"""A node: puts the parts together, serves until it is asked to end, and leaves in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+import structlog
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from cortex_runtime import config as configuration
+from cortex_runtime.changelog.cluster import Heartbeat
+from cortex_runtime.changelog.database import Database, local_conninfo, primary_conninfo
+from cortex_runtime.changelog.replica import Replica
+from cortex_runtime.columns import Encoder
+from cortex_runtime.config import NodeConfig
+from cortex_runtime.formats.tokens import Verifier
+from cortex_runtime.security.audit import AuditBuffer
+from cortex_runtime.security.directory import Directory
+from cortex_runtime.security.gateway import Gateway
+from cortex_runtime.security.keyring import KeyringFile
+from cortex_runtime.server.app import Application
+from cortex_runtime.server.contents import Contents
+from cortex_runtime.server.forwarding import Forwarder
+from cortex_runtime.server.metrics import Metrics
+from cortex_runtime.server.routes import routes
+from cortex_runtime.server.service import Service
+
+NOTICED_BY_LOAD_BALANCER = 2.5
+DRAIN_TIMEOUT = 10.0
+MAINTENANCE_PERIOD = 600.0
+log = structlog.get_logger()
+
+
+def serve(path: Path) -> int:
+    """Run a node until SIGTERM or SIGINT, and return the process' exit code."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+    )
+    try:
+        config = configuration.read(path)
+    except configuration.ConfigError as error:
+        log.error("not started", why=str(error))
+        return 2
+    structlog.contextvars.bind_contextvars(node=config.name)
+    uvloop.run(_Node(config).run())
+    return 0
+
+
+class _Node:
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        primary = primary_conninfo(config.database, f"{config.name}/primary")
+        self._primary = Database(primary, size=12)
+        self._local = Database(local_conninfo(config.database, config.region, f"{config.name}/local"), size=4)
+        self._heartbeat = Heartbeat(config, primary)
+        directory = Directory(KeyringFile(config.keyring))
+        contents = Contents(directory)
+        replica = Replica(
+            config, primary=self._primary, local=self._local, directory=directory,
+            heartbeat=self._heartbeat, touched=contents.forget,
+        )  # fmt: skip
+        self._service = Service(
+            config=config, directory=directory, replica=replica, contents=contents, encoder=Encoder(),
+            primary=self._primary, local=self._local, forwarder=Forwarder(config.tls, config.name),
+            audit=AuditBuffer(self._primary), metrics=Metrics(replica),
+            signing_key=config.tokens.signing_key.read_bytes(), started=time.monotonic(),
+        )  # fmt: skip
+        verifier = Verifier(
+            {
+                "node": config.tokens.signing_public.read_bytes(),
+                "operator": config.tokens.operator_public.read_bytes(),
+            }
+        )
+        self._application = Application(self._service, Gateway(verifier, directory), routes())
+
+    async def run(self) -> None:
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+        server = self._server()
+        serving = asyncio.create_task(server.serve())
+        self._heartbeat.start()
+        self._service.replica.start()
+        upkeep = asyncio.create_task(self._maintain())
+        log.info("started", address=self._config.address, region=self._config.region)
+        await asyncio.wait([serving, asyncio.create_task(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
+        upkeep.cancel()
+        await self._leave()
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait([serving], timeout=DRAIN_TIMEOUT)
+        log.info("ended")
+
+    def _server(self) -> Server:
+        tls = self._config.tls
+        return Server(
+            self._application, address=self._config.host, port=self._config.port, interface=Interfaces.RSGI,
+            http=HTTPModes.http1, websockets=False, log_enabled=False,
+            ssl_cert=tls.certificate, ssl_key=tls.key, ssl_ca=tls.ca, ssl_client_verify=True,
+        )  # fmt: skip
+
+    async def _leave(self) -> None:
+        """Become unready, hand over, and go on serving until the load balancer has noticed."""
+        log.info("draining")
+        noticed = asyncio.create_task(asyncio.sleep(NOTICED_BY_LOAD_BALANCER))
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT):
+                await self._service.replica.drain()
+                await noticed
+                await self._service.audit.flush()
+        except Exception as error:
+            log.warning("drain incomplete", why=repr(error))
+        await self._service.replica.stop()
+        await self._service.forwarder.close()
+
+    async def _maintain(self) -> None:
+        while True:
+            try:
+                if self._config.region == self._service.replica.view.primary_region:
+                    async with self._primary.connection(30.0) as connection:
+                        await connection.execute("select keep_partitions()")
+            except Exception as error:
+                log.warning("upkeep failed", why=repr(error))
+            await asyncio.sleep(MAINTENANCE_PERIOD)

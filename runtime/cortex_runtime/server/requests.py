@@ -1,0 +1,113 @@
+"""A request as handlers see it, and the table of routes: the OpenAPI document is made from it too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from cortex_runtime.formats.messages import Position
+from cortex_runtime.security.gateway import Audience, Caller
+from cortex_runtime.server.errors import RequestError
+
+if TYPE_CHECKING:
+    from cortex_runtime.server.service import Service
+
+T = TypeVar("T")
+Handler = Callable[["Service", "Request"], Awaitable[bytes]]
+_POSITION = re.compile(r"(\d{1,4})\.(\d{1,18})\.(\d{1,18})")
+_NAMES = {
+    "tenant": re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]"),
+    "cortex": re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"),
+    "concept": re.compile(r"[^\x00-\x1f\x7f]{1,256}"),
+    "version": re.compile(r"[0-9]{1,9}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that was admitted. `names` are the checked parts of its path."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    names: dict[str, str]
+    body: bytes
+    action: str
+    caller: Caller
+    request_id: str
+    idempotency_key: str | None
+    position: Position | None
+    authorization: str
+    forwarded: bool
+
+    def decode(self, kind: type[T]) -> T:
+        """Return the body as a message. Raises RequestError (invalid)."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RequestError("invalid", f"The body is not what this route takes: {error}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route: who may call it, what it is called in the audit log, and its messages."""
+
+    method: str
+    path: str
+    audience: Audience
+    action: str
+    handler: Handler
+    summary: str
+    takes: Any = None
+    gives: Any = None
+    audited: bool = True
+    query: tuple[str, ...] = ()
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        object.__setattr__(self, "pattern", re.compile(parts))
+
+
+def match(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """Return the route of a request and the names in its path.
+
+    Raises RequestError: not_found, method_not_allowed, or invalid for a name that nothing can have.
+    """
+    wrong_method = False
+    for route in routes:
+        found = route.pattern.fullmatch(path)
+        if found is None:
+            continue
+        if route.method == method:
+            return route, {name: _name(name, value) for name, value in found.groupdict().items()}
+        wrong_method = True
+    if wrong_method:
+        raise RequestError("method_not_allowed", f"{path} does not take {method}.")
+    raise RequestError("not_found", "There is no such resource.")
+
+
+def parse_position(header: str | None) -> Position | None:
+    """Return the position of a header `slot.token.seq`. Raises RequestError (invalid)."""
+    if not header:
+        return None
+    found = _POSITION.fullmatch(header)
+    if found is None:
+        raise RequestError("invalid", "Cortex-Position is not of the form slot.token.seq.")
+    slot, token, seq = map(int, found.groups())
+    return Position(slot=slot, token=token, seq=seq)
+
+
+def _name(kind: str, value: str) -> str:
+    try:
+        name = unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        raise RequestError("invalid", f"The {kind} in the path is not UTF-8.") from None
+    if not _NAMES[kind].fullmatch(name):
+        raise RequestError("invalid", f"No {kind} can be named so.")
+    return name

@@ -1,0 +1,79 @@
+"""The routes of the service. A route without an audience cannot be written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cortex_runtime.formats import messages as m
+from cortex_runtime.security.gateway import Audience
+from cortex_runtime.server import access, concepts, openapi, operations
+from cortex_runtime.server.requests import Handler, Route
+
+_CORTEX = "/v1/tenants/{tenant}/cortices/{cortex}"
+_TENANT = "/v1/tenants/{tenant}"
+
+
+def routes() -> list[Route]:
+    """Return all routes."""
+    return [*_of_tenants(), *_of_operators(), *_of_anybody()]
+
+
+def _of_tenants() -> list[Route]:
+    def route(method: str, path: str, action: str, handler: Handler, summary: str, **more: Any) -> Route:
+        return Route(method, path, "tenant", action, handler, summary, **more)
+
+    concept, edges = f"{_CORTEX}/concepts/{{concept}}", f"{_CORTEX}/relationships"
+    written = {"gives": m.BatchResponse, "audited": False}  # the event is in the write's own transaction
+    return [
+        route("PUT", concept, "concept.put", concepts.put_concept, "Put a concept", takes=m.ConceptBody, **written),
+        route("GET", concept, "concept.get", concepts.get_concept, "Get a concept", gives=m.Concept),
+        route("DELETE", concept, "concept.delete", concepts.delete_concept, "Delete a concept", **written),
+        route("POST", edges, "relate", concepts.relate, "Relate", takes=m.RelateOperation, **written),
+        route("DELETE", edges, "unrelate", concepts.unrelate, "Unrelate", takes=m.UnrelateOperation, **written),
+        route("POST", f"{_CORTEX}/batch", "batch", concepts.batch, "Apply operations, all or none",
+              takes=m.BatchRequest, **written),
+        route("POST", f"{_CORTEX}/query", "query", concepts.query, "Find concepts",
+              takes=m.QueryRequest, gives=m.QueryResponse),
+        route("POST", "/v1/logout", "logout", access.logout, "End the session"),
+    ]  # fmt: skip
+
+
+def _of_operators() -> list[Route]:
+    def route(method: str, path: str, action: str, handler: Handler, summary: str, **more: Any) -> Route:
+        return Route(method, path, "operator", action, handler, summary, **more)
+
+    changed = {"audited": False}  # the event is in the change's own transaction
+    return [
+        route("POST", "/v1/tenants", "tenant.onboard", operations.onboard, "Onboard a tenant",
+              takes=m.OnboardRequest, gives=m.OnboardResponse, **changed),
+        route("GET", "/v1/tenants", "tenant.list", operations.list_tenants, "List tenants", gives=list[m.Tenant]),
+        route("GET", _TENANT, "tenant.show", operations.show_tenant, "Show a tenant", gives=m.Tenant),
+        route("POST", f"{_TENANT}/api-keys", "tenant.api-key", operations.make_api_key, "Make an API key",
+              gives=m.ApiKeyResponse, **changed),
+        route("GET", f"{_TENANT}/keys", "key.list", operations.list_keys, "List data keys",
+              gives=list[m.KeyVersion]),
+        route("POST", f"{_TENANT}/keys", "key.make", operations.make_key, "Make the next data key",
+              gives=m.KeyVersion, **changed),
+        route("POST", f"{_TENANT}/keys/{{version}}/prove", "key.prove", operations.prove_key,
+              "Prove a data key in a region", gives=m.KeyVersion, **changed),
+        route("POST", f"{_TENANT}/keys/{{version}}/activate", "key.rotate", operations.activate_key,
+              "Seal with a proven data key from now on", gives=m.KeyVersion, **changed),
+        route("GET", "/v1/audit", "audit.trail", operations.audit_trail, "Read the audit log",
+              gives=list[m.AuditEvent], query=("tenant", "actor", "action", "result", "since", "limit")),
+        route("GET", "/v1/health", "health", operations.health, "This node's report",
+              gives=m.HealthReport, audited=False),
+        route("GET", "/metrics", "metrics", operations.metrics, "This node's metrics", audited=False),
+    ]  # fmt: skip
+
+
+def _of_anybody() -> list[Route]:
+    public: Audience = "public"
+    return [
+        Route("POST", "/v1/login", public, "login", access.login, "Exchange an API key for a token",
+              takes=m.LoginRequest, gives=m.LoginResponse),
+        Route("GET", "/v1/openapi.json", public, "openapi", _openapi, "This document", audited=False),
+    ]  # fmt: skip
+
+
+async def _openapi(service: object, request: object) -> bytes:  # noqa: ARG001
+    return openapi.document(routes())

@@ -1,0 +1,188 @@
+"""What a node does for its callers: the use cases over the replica, the contents and the tenants."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+import uuid
+from dataclasses import dataclass
+
+import msgspec
+
+from cortex_runtime.changelog.cluster import Member
+from cortex_runtime.changelog.database import Database, Unavailable
+from cortex_runtime.changelog.owner import NotOwner, OutcomeUnknown
+from cortex_runtime.changelog.placement import slot_of
+from cortex_runtime.changelog.plan import Rejected, Write
+from cortex_runtime.changelog.replica import Replica
+from cortex_runtime.changelog.slots import Slot
+from cortex_runtime.columns import Encoder
+from cortex_runtime.config import NodeConfig
+from cortex_runtime.formats.framing import framed
+from cortex_runtime.formats.messages import BatchResponse, ErrorResponse, Operation, Position
+from cortex_runtime.security.audit import AuditBuffer, event
+from cortex_runtime.security.directory import Directory
+from cortex_runtime.server.contents import Contents
+from cortex_runtime.server.errors import RequestError
+from cortex_runtime.server.forwarding import Forwarder, NotAnswered, NotReached
+from cortex_runtime.server.metrics import Metrics
+from cortex_runtime.server.requests import Request
+
+DEADLINE = 5.0
+RETRY_PAUSE = 0.03
+POSITION_TIMEOUT = 1.0
+CALL_TIMEOUT = 3.0
+RENEWAL_PAUSE = 0.2
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts of a node that handlers work with."""
+
+    config: NodeConfig
+    directory: Directory
+    replica: Replica
+    contents: Contents
+    encoder: Encoder
+    primary: Database
+    local: Database
+    forwarder: Forwarder
+    audit: AuditBuffer
+    metrics: Metrics
+    signing_key: bytes
+    started: float
+    renewed: float = float("-inf")
+
+    async def write(self, request: Request, operations: list[Operation]) -> bytes:
+        """Return the JSON of a BatchResponse once the operations are durable: all or none.
+
+        Any node takes a write and passes it to the slot's owner. While there is no owner that answers,
+        it is tried again: the idempotency key makes that safe.
+        """
+        tenant, cortex = request.names["tenant"], request.names["cortex"]
+        slot = slot_of(tenant, cortex)
+        key = request.idempotency_key or uuid.uuid4().hex
+        deadline = time.monotonic() + DEADLINE
+        sent = False
+        while True:
+            try:
+                if slot in self.replica.owners:
+                    write = self._write(request, cortex, operations, key)
+                    answer = await self.replica.submit(slot, write)
+                    self._count(answer)
+                    return answer
+                if (owner := self._owner(slot)) and not request.forwarded:
+                    return await self._forward(request, owner, key)
+            except (NotOwner, NotReached):
+                pass
+            except NotAnswered:
+                sent = True
+            except OutcomeUnknown as error:
+                raise RequestError("outcome_unknown", UNKNOWN, reason=str(error)) from error
+            except Rejected as error:
+                raise RequestError(error.code, str(error)) from error
+            if request.forwarded or time.monotonic() > deadline:
+                if sent:
+                    raise RequestError("outcome_unknown", UNKNOWN)
+                raise RequestError("unavailable", "The owner of this cortex does not answer; try again.")
+            await asyncio.sleep(RETRY_PAUSE)
+
+    async def read_slot(self, request: Request, position: Position | None) -> Slot | bytes:
+        """Return the slot to read from, at or after a position; or another node's answer.
+
+        Raises RequestError: unavailable when neither this node nor the owner can serve the position.
+        """
+        number = slot_of(request.names["tenant"], request.names["cortex"])
+        if position and position.slot != number:
+            raise RequestError("invalid", "The position is of another cortex.")
+        if number in self.replica.slots and await self._reached(number, position):
+            return self.replica.slots[number]
+        owner = self._owner(number)
+        if owner and not request.forwarded:
+            try:
+                return await self._forward(request, owner, None)
+            except (NotReached, NotAnswered) as error:
+                raise RequestError("unavailable", "The owner does not answer.", reason=str(error)) from error
+        raise RequestError("unavailable", "This node has not reached the position yet; try again.")
+
+    async def renew_directory(self) -> bool:
+        """Look in the primary whether tenants changed, at most five times a second; tell whether they had."""
+        now = time.monotonic()
+        if now - self.renewed < RENEWAL_PAUSE:
+            return False
+        self.renewed = now
+        try:
+            async with self.primary.connection(CALL_TIMEOUT) as connection:
+                return await self.directory.refresh(connection)
+        except Unavailable:
+            return False
+
+    def source(self, slot: Slot) -> Database:
+        """Return the database that has what a slot's arrays have: the primary for an owner."""
+        return self.primary if slot.number in self.replica.owners else self.local
+
+    def position(self, slot: Slot) -> Position:
+        """Return where a slot stands here."""
+        return Position(slot=slot.number, token=slot.token, seq=slot.seq)
+
+    def event(self, request: Request, result: str, reason: str | None = None) -> dict[str, str | None]:
+        """Return the audit event of a request. Names that tenants gave appear as keyed hashes."""
+        caller = request.caller
+        return event(
+            tenant=request.names.get("tenant") or caller.tenant or None, actor=caller.subject,
+            session=caller.session, address=caller.address, agent=caller.agent, action=request.action,
+            resource=self._resource(request), result=result, reason=reason, request_id=request.request_id,
+        )  # fmt: skip
+
+    def _resource(self, request: Request) -> str:
+        names = request.names
+        if "concept" in names and names["tenant"] in self.directory.tenants:
+            record = self.directory.record_id(names["tenant"], names["cortex"], names["concept"])
+            return f"{names['cortex']}/{record.hex()}"
+        return names.get("cortex") or names.get("version") or request.path
+
+    def _write(self, request: Request, cortex: str, operations: list[Operation], key: str) -> Write:
+        body = framed(request.method, request.path, request.body)
+        tenant = request.names["tenant"]
+        return Write(
+            tenant=tenant,
+            cortex=cortex,
+            operations=operations,
+            key=hashlib.sha256(key.encode()).digest()[:16],
+            mac=hmac.digest(self.directory.index_key(tenant), body, "sha256"),
+            event=self.event(request, "done"),
+            answer=asyncio.get_running_loop().create_future(),
+        )
+
+    def _owner(self, slot: int) -> Member | None:
+        name = self.replica.owner_of(slot)
+        if name is None or name == self.config.name:
+            return None
+        member = self.replica.view.members.get(name)
+        return member if member and member.alive else None
+
+    async def _forward(self, request: Request, owner: Member, key: str | None) -> bytes:
+        status, body = await self.forwarder.forward(request, owner.address, key)
+        if status < 300:
+            return body
+        try:
+            error = msgspec.json.decode(body, type=ErrorResponse).error
+        except ValueError:
+            raise NotAnswered(f"{owner.name} answered {status}") from None
+        if error.code == "unavailable":
+            raise NotReached(error.message)
+        raise RequestError(error.code, error.message)
+
+    async def _reached(self, slot: int, position: Position | None) -> bool:
+        if position is None:
+            return True
+        return await self.replica.wait_for(slot, position.token, position.seq, POSITION_TIMEOUT)
+
+    def _count(self, answer: bytes) -> None:
+        results = msgspec.json.decode(answer, type=BatchResponse).results
+        self.metrics.allocations.add(sum(result.outcome in ("allocated", "joined") for result in results))
+
+
+UNKNOWN = "Whether this was written is not known yet. Repeat it with the same Idempotency-Key."
