@@ -89,7 +89,7 @@ def find_terraform() -> Path:
 
 def tools_directory() -> Path:
     """Return the prefix that programs are unpacked to; all deployments of a user share it."""
-    return state_home() / "tools"
+    return state_home() / ".tools"
 
 
 def _installed(name: str, wanted: _Wanted) -> Tool | None:

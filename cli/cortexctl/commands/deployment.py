@@ -2,8 +2,138 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from cortexctl import render
+from cortexctl.errors import ObjectiveMissed, Refused, UsageError
+from cortexctl.render import Output
+
+if TYPE_CHECKING:
+    from cortexctl.health import Health
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the result is printed.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    for command in (up, down, status):
+        app.command()(command)
+
+
+def up(
+    context: typer.Context,
+    profile: Annotated[
+        str | None, typer.Option(help="standard (2 nodes a region, the default) or small (1).")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(help="Nodes a region; of a running deployment, too.")] = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Make a deployment, or put right what there is of it, and wait until it is healthy."""
+    from cortexctl import lifecycle  # noqa: PLC0415 - --help must be quick
+    from cortexctl.progress import Progress  # noqa: PLC0415
+
+    wish = lifecycle.Wish(profile, nodes)
+    if dry_run:
+        actions = lifecycle.preview(context.obj, wish)
+        rows = [
+            {"root": root, "action": action, "what": address}
+            for root, found in actions.items()
+            for address, action in found.items()
+        ]
+        if not rows:
+            render.note("Nothing to do: all is as it should be.")
+        if rows or output is not Output.TABLE:
+            render.data(rows, output, columns=("root", "action", "what"))
+        return
+    with Progress() as progress:
+        raised = lifecycle.up(context.obj, wish, confirm=lambda question: _confirm(question, yes), progress=progress)
+    if not raised.changed:
+        render.note("Nothing was changed: all is as it should be.")
+    _show(raised.health, output)
+
+
+def down(
+    context: typer.Context,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Also delete its directory: data, keys, certificates, logs.")
+    ] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+) -> None:
+    """End all processes of a deployment. Its data stay, and the next up serves them again."""
+    from cortexctl import lifecycle  # noqa: PLC0415
+    from cortexctl.progress import Progress  # noqa: PLC0415
+
+    if dry_run:
+        living = lifecycle.living(context.obj)
+        render.note(f"Would end: {', '.join(living)}." if living else "Nothing of it is alive.")
+        if delete_data:
+            render.note("Would delete the deployment's directory with all its data and keys.")
+        return
+    with Progress() as progress:
+        found = lifecycle.down(
+            context.obj,
+            delete_data=delete_data,
+            confirm=lambda question: _confirm(question, yes),
+            progress=progress,
+        )
+    render.note(
+        f"There is no deployment {context.obj!r}: nothing to do." if not found
+        else f"Deployment {context.obj!r} is deleted." if delete_data
+        else f"Deployment {context.obj!r} is down. Its data are kept: up serves them again, down --delete-data deletes them."
+    )  # fmt: skip
+
+
+def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Show how the deployment, its regions and its nodes are. Exits with 3 when it is not healthy."""
+    from cortexctl import deployment, health  # noqa: PLC0415
+    from cortexctl.platforms.local import LocalPlatform  # noqa: PLC0415
+
+    found = deployment.load(context.obj)
+    result = health.inspect(found, LocalPlatform(found))
+    _show(result, output)
+    if not result.healthy:
+        raise ObjectiveMissed(
+            f"Deployment {found.name!r} is not healthy.",
+            why=" ".join(f"{reason}." for reason in result.reasons),
+            todo=f"cortexctl up puts it right; the logs are in {found.directory}/regions/*/log.",
+        )
+
+
+def _show(found: Health, output: Output) -> None:
+    document = found.document()
+    if output is not Output.TABLE:
+        render.data(document, output)
+        return
+    regions = [
+        {**region, "database": f"{region['database']['role']}, {region['database']['state']}"}
+        for region in document["regions"]
+    ]
+    summary = {
+        "deployment": f"{found.deployment} ({found.id}, profile {found.profile})",
+        "load balancer": found.load_balancer_url,
+        "health": "healthy" if found.healthy else "not healthy",
+        "ready replicas": found.ready,
+        "durability": found.durability,
+    }
+    render.data(summary, output)
+    render.data(regions, output, columns=("name", "role", "status", "database", "load_balancer_url"))
+    columns = ("name", "region", "status", "role", "slots", "owned", "lag", "columns", "concepts", "queue")
+    render.data(document["nodes"], output, columns=columns)
+
+
+def _confirm(question: str, yes: bool) -> None:
+    """Return when the answer is yes. Raises UsageError without a terminal, Refused when it is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(question, why="There is no terminal to ask on.", todo="Add --yes if that is what you want.")
+    if not typer.confirm(question, err=True):
+        raise Refused("Not confirmed.", todo="Nothing was changed.")

@@ -1,0 +1,262 @@
+"""Making a deployment, putting it right, and ending it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cortexctl import deployment as deployments
+from cortexctl import durable, health, ports, provision, tools
+from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, state_home
+from cortexctl.errors import CortexctlError, DeploymentNotFound, ObjectiveMissed, Refused, UsageError
+from cortexctl.health import Health
+from cortexctl.locking import lock
+from cortexctl.platforms.local import LocalPlatform
+from cortexctl.progress import Progress
+
+REGIONS = ("eu-west", "us-east", "ap-south")
+PROFILES = {"standard": 2, "small": 1}
+MAX_NODES = 40  # of a region: what its block of ports holds
+HEALTH_PATIENCE = 120.0
+POLL = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the caller asked for; None means: as it is, or the default of a new deployment."""
+
+    profile: str | None = None
+    nodes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What `up` did: actions by address by root, and how the deployment is then."""
+
+    actions: dict[str, dict[str, str]]
+    health: Health
+
+    @property
+    def changed(self) -> bool:
+        """True when anything was created, replaced or destroyed."""
+        return any(self.actions.values())
+
+
+def up(name: str, wish: Wish, *, confirm: Callable[[str], None], progress: Progress) -> Raised:
+    """Make everything of a deployment run, and wait until all of it is healthy.
+
+    Raises Refused before anything is changed (ports, tools, permissions), ObjectiveMissed when it does not
+    become healthy in time. May be killed and repeated at any moment.
+    """
+    with lock(name, "up"):
+        known = _load(name)
+        wanted = _wanted(name, known, wish)
+        _confirm_removal(known, wanted, confirm)
+        platform = LocalPlatform(wanted)
+        living = platform.living() if known else frozenset[str]()
+        _check_ports(wanted, living)
+        binary = _find_tools(progress)
+        if wanted != known:
+            wanted = _write(wanted, new=known is None)
+            platform = LocalPlatform(wanted)
+        platform.prepare()
+        outcomes = provision.apply(
+            wanted, binary=binary, replace=_dead(wanted, living), on_event=progress.event
+        )
+        found = _await_health(wanted, platform, progress)
+        return Raised({root: outcome.actions for root, outcome in outcomes.items()}, found)
+
+
+def preview(name: str, wish: Wish) -> dict[str, dict[str, str]]:
+    """Return what `up` would do: actions by address, by root. Changes nothing."""
+    known = _load(name)
+    wanted = _wanted(name, known, wish)
+    living = LocalPlatform(wanted).living() if known else frozenset[str]()
+    _check_ports(wanted, living)
+    return provision.plan(wanted, binary=tools.find_terraform(), replace=_dead(wanted, living))
+
+
+def down(name: str, *, delete_data: bool, confirm: Callable[[str], None], progress: Progress) -> bool:
+    """End everything of a deployment; its data stay unless they are to be deleted. False: there is none.
+
+    What Terraform can't end (its state is damaged) is ended all the same. Raises CortexctlError when
+    something lives on.
+    """
+    if not (state_home() / deployments.check_name(name)).exists():
+        return False
+    with lock(name, "down"):
+        try:
+            found = deployments.load(name)
+        except DeploymentNotFound:  # killed before its first file: there is nothing in it
+            shutil.rmtree(state_home() / name)
+            return False
+        if delete_data:
+            confirm(f"Delete deployment {name!r} with all its data, keys and backups ({found.directory})?")
+        failure = _destroy(found, progress)
+        platform = LocalPlatform(found)
+        platform.stop()
+        _check_ended(found, platform, failure)
+        if delete_data:
+            _remove(found.directory)
+    return True
+
+
+def living(name: str) -> list[str]:
+    """Return the regions and nodes that are alive, and the edge; nothing when there is no such deployment."""
+    known = _load(name)
+    return sorted(LocalPlatform(known).living()) if known else []
+
+
+def _load(name: str) -> Deployment | None:
+    try:
+        return deployments.load(name)
+    except DeploymentNotFound:
+        return None
+
+
+def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
+    if wish.profile is not None and wish.profile not in PROFILES:
+        raise UsageError(
+            f"There is no profile {wish.profile!r}.", todo=f"Name one of: {', '.join(PROFILES)}."
+        )
+    if wish.nodes is not None and not 1 <= wish.nodes <= MAX_NODES:
+        raise UsageError(f"A region has 1 to {MAX_NODES} nodes, not {wish.nodes}.", todo="Choose another --nodes.")
+    profile = wish.profile or (known.profile if known else "standard")
+    count = wish.nodes or (PROFILES[profile] if wish.profile or not known else None)
+    if known:
+        nodes = {region: count or nodes for region, nodes in known.nodes_a_region.items()}
+        return replace(known, profile=profile, nodes_a_region=nodes)
+    size = PORTS_OF_EDGE + PORTS_A_REGION * len(REGIONS)
+    return Deployment(
+        name=name,
+        id=f"{name}-{secrets.token_hex(4)}",
+        profile=profile,
+        platform="local",
+        first_port=ports.choose_block(state_home(), name, size),
+        nodes_a_region={region: count or PROFILES[profile] for region in REGIONS},
+        directory=state_home() / name,
+    )
+
+
+def _confirm_removal(known: Deployment | None, wanted: Deployment, confirm: Callable[[str], None]) -> None:
+    staying = {node.name for node in wanted.nodes}
+    leaving = [node.name for node in known.nodes if node.name not in staying] if known else []
+    if leaving:
+        confirm(f"End {len(leaving)} nodes of deployment {wanted.name!r}: {', '.join(leaving)}?")
+
+
+def _check_ports(wanted: Deployment, living: frozenset[str]) -> None:
+    edge, regions = ports.ports_of(wanted)
+    needed = [] if "edge" in living else edge
+    for region in wanted.regions:
+        if region.name not in living:
+            needed += regions[region.name]
+        else:
+            needed += [node.port for node in region.nodes if node.name not in living]
+    ports.check_free(needed)
+
+
+def _find_tools(progress: Progress) -> Path:
+    for name in ("etcd", "haproxy"):
+        tools.find(name)
+    binary = tools.find_terraform()
+    progress.tell("terraform", f"using {binary}")
+    return binary
+
+
+def _write(wanted: Deployment, *, new: bool) -> Deployment:
+    """Write deployment.yaml. The ports of a new one are chosen again under the lock that all deployments share."""
+    home = state_home()
+    try:
+        with durable.exclusive(home / ".ports.lock", "The list of ports", patience=30.0):
+            if new:
+                size = wanted.last_port - wanted.first_port + 1
+                wanted = replace(wanted, first_port=ports.choose_block(home, wanted.name, size))
+            wanted.directory.mkdir(mode=0o700, exist_ok=True)
+            durable.write(wanted.directory / "deployment.yaml", deployments.dump(wanted).encode())
+            durable.sync_directory(home)
+    except OSError as error:
+        raise Refused(
+            f"{wanted.directory} cannot be written.",
+            why=str(error),
+            todo="Mend its permissions, or make room on the disk.",
+        ) from error
+    return wanted
+
+
+def _dead(wanted: Deployment, living: frozenset[str]) -> Mapping[str, list[str]]:
+    """Return the addresses, by root, of what isn't alive: Terraform ignores those that its state doesn't know."""
+    found: dict[str, list[str]] = {provision.GLOBAL: [] if "edge" in living else [provision.EDGE_ADDRESS]}
+    for region in wanted.regions:
+        if region.name not in living:
+            found[region.name] = [provision.REGION_ADDRESS]
+        else:
+            found[region.name] = [
+                provision.node_address(node.name) for node in region.nodes if node.name not in living
+            ]
+    return found
+
+
+def _await_health(wanted: Deployment, platform: LocalPlatform, progress: Progress) -> Health:
+    until = time.monotonic() + HEALTH_PATIENCE
+    waiting = list(wanted.nodes)
+    while waiting and time.monotonic() < until:
+        answers = health.ask(wanted, waiting)
+        ready = {answer.node.name for answer in answers if answer.report and answer.report.status == "healthy"}
+        if ready:
+            progress.tell("health", f"{', '.join(sorted(ready))} healthy")
+        waiting = [node for node in waiting if node.name not in ready]
+        time.sleep(POLL if waiting else 0)
+    while True:
+        found = health.inspect(wanted, platform)
+        if found.healthy:
+            return found
+        if time.monotonic() >= until:
+            raise _unhealthy(wanted, found)
+        time.sleep(POLL)
+
+
+def _unhealthy(wanted: Deployment, found: Health) -> ObjectiveMissed:
+    sick = [node for node in found.nodes if node.status != "healthy"]
+    logs = [str(wanted.region(node.region).directory / "log" / f"{node.name}.log") for node in sick]
+    return ObjectiveMissed(
+        f"Deployment {wanted.name!r} is not healthy after {HEALTH_PATIENCE:.0f} s: {found.ready} nodes are ready.",
+        why=" ".join(f"{reason}." for reason in found.reasons),
+        todo=f"Look at {', '.join(logs[:3]) or wanted.directory / 'regions'}, then run cortexctl up again.",
+    )
+
+
+def _destroy(found: Deployment, progress: Progress) -> CortexctlError | None:
+    try:
+        provision.destroy(found, binary=tools.find_terraform(), on_event=progress.event)
+    except CortexctlError as error:
+        progress.tell("terraform", f"{error.what} {error.why} Ending the processes without it.")
+        return error
+    return None
+
+
+def _check_ended(found: Deployment, platform: LocalPlatform, failure: CortexctlError | None) -> None:
+    edge, regions = ports.ports_of(found)
+    used = ports.in_use([*edge, *(port for some in regions.values() for port in some)])
+    left = [process for region in found.regions for process in platform.region_processes(region.name)]
+    if left or used:
+        raise CortexctlError(
+            f"Something of deployment {found.name!r} lives on.",
+            why=f"Processes: {', '.join(left) or 'none'}; ports: {', '.join(map(str, used)) or 'none'}.",
+            todo="End these processes, then run cortexctl down again.",
+        ) from failure
+    if failure:  # nothing lives, so that a state that can't be read is worth nothing
+        shutil.rmtree(provision.directory(found))
+
+
+def _remove(directory: Path) -> None:
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        raise CortexctlError(
+            f"{directory} could not be removed.", why=str(error), todo="Remove it by hand; nothing of it runs."
+        ) from error
