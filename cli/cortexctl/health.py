@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
-    """A node; what only it can tell is None when it is lost. `slots` is how many it holds, `lag` in seconds."""
+    """A node. What only it can tell is None when it is lost; `slots` is how many it holds, `lag` in seconds."""
 
     name: str
     region: str
@@ -114,7 +114,11 @@ def judge(
     answers: tuple[Answer, ...],
     failures: dict[str, str],
 ) -> Health:
-    """Return the health out of what was answered. `failures` has a reason for each front door, empty if it is open."""
+    """Return the health out of what was answered.
+
+    `failures` has, by its URL, why a front door did not answer: the edge's and the load balancers'.
+    Empty: it did.
+    """
     members = {member.region: member for member in database}
     nodes = tuple(_node(answer) for answer in answers)
     regions = tuple(
@@ -129,8 +133,16 @@ def judge(
     durable, durability = _durability(len(regions), tuple(region.database for region in regions))
     edge = failures[deployment.edge_url]
     reasons = [
-        *(f"{node.name} is {node.status}: {'; '.join(node.reasons)}" for node in nodes if node.status != "healthy"),
-        *(f"{region.name} is {region.status}: {'; '.join(region.reasons)}" for region in regions if region.reasons),
+        *(
+            f"{node.name} is {node.status}: {'; '.join(node.reasons)}"
+            for node in nodes
+            if node.status != "healthy"
+        ),
+        *(
+            f"{region.name} is {region.status}: {'; '.join(region.reasons)}"
+            for region in regions
+            if region.reasons
+        ),
         *([] if durable else [f"Durability: {durability}"]),
         *([f"The edge does not answer: {edge}"] if edge else []),
     ]

@@ -124,7 +124,9 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
             f"There is no profile {wish.profile!r}.", todo=f"Name one of: {', '.join(PROFILES)}."
         )
     if wish.nodes is not None and not 1 <= wish.nodes <= MAX_NODES:
-        raise UsageError(f"A region has 1 to {MAX_NODES} nodes, not {wish.nodes}.", todo="Choose another --nodes.")
+        raise UsageError(
+            f"A region has 1 to {MAX_NODES} nodes, not {wish.nodes}.", todo="Choose another --nodes."
+        )
     profile = wish.profile or (known.profile if known else "standard")
     count = wish.nodes or (PROFILES[profile] if wish.profile or not known else None)
     if known:
@@ -137,7 +139,7 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
         profile=profile,
         platform="local",
         first_port=ports.choose_block(state_home(), name, size),
-        nodes_a_region={region: count or PROFILES[profile] for region in REGIONS},
+        nodes_a_region=dict.fromkeys(REGIONS, count or PROFILES[profile]),
         directory=state_home() / name,
     )
 
@@ -169,7 +171,7 @@ def _find_tools(progress: Progress) -> Path:
 
 
 def _write(wanted: Deployment, *, new: bool) -> Deployment:
-    """Write deployment.yaml. The ports of a new one are chosen again under the lock that all deployments share."""
+    """Write deployment.yaml. A new one's ports are chosen again, under the lock that all deployments share."""
     home = state_home()
     try:
         with durable.exclusive(home / ".ports.lock", "The list of ports", patience=30.0):
@@ -189,7 +191,7 @@ def _write(wanted: Deployment, *, new: bool) -> Deployment:
 
 
 def _dead(wanted: Deployment, living: frozenset[str]) -> Mapping[str, list[str]]:
-    """Return the addresses, by root, of what isn't alive: Terraform ignores those that its state doesn't know."""
+    """Return the addresses, by root, of what isn't alive. Terraform ignores those its state doesn't know."""
     found: dict[str, list[str]] = {provision.GLOBAL: [] if "edge" in living else [provision.EDGE_ADDRESS]}
     for region in wanted.regions:
         if region.name not in living:
@@ -206,7 +208,9 @@ def _await_health(wanted: Deployment, platform: LocalPlatform, progress: Progres
     waiting = list(wanted.nodes)
     while waiting and time.monotonic() < until:
         answers = health.ask(wanted, waiting)
-        ready = {answer.node.name for answer in answers if answer.report and answer.report.status == "healthy"}
+        ready = {
+            answer.node.name for answer in answers if answer.report and answer.report.status == "healthy"
+        }
         if ready:
             progress.tell("health", f"{', '.join(sorted(ready))} healthy")
         waiting = [node for node in waiting if node.name not in ready]
@@ -224,7 +228,7 @@ def _unhealthy(wanted: Deployment, found: Health) -> ObjectiveMissed:
     sick = [node for node in found.nodes if node.status != "healthy"]
     logs = [str(wanted.region(node.region).directory / "log" / f"{node.name}.log") for node in sick]
     return ObjectiveMissed(
-        f"Deployment {wanted.name!r} is not healthy after {HEALTH_PATIENCE:.0f} s: {found.ready} nodes are ready.",
+        f"Deployment {wanted.name!r} is not healthy after {HEALTH_PATIENCE:.0f} s; ready: {found.ready}.",
         why=" ".join(f"{reason}." for reason in found.reasons),
         todo=f"Look at {', '.join(logs[:3]) or wanted.directory / 'regions'}, then run cortexctl up again.",
     )
@@ -258,5 +262,7 @@ def _remove(directory: Path) -> None:
         shutil.rmtree(directory)
     except OSError as error:
         raise CortexctlError(
-            f"{directory} could not be removed.", why=str(error), todo="Remove it by hand; nothing of it runs."
+            f"{directory} could not be removed.",
+            why=str(error),
+            todo="Remove it by hand; nothing of it runs.",
         ) from error

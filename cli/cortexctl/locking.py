@@ -75,7 +75,7 @@ def _locked(name: str, content: bytes) -> Locked:
         owner = json.loads(content)
         pid, age = int(owner["pid"]), max(0, round(time.time() - float(owner["since"])))
         why = f"Process {pid} has held it for {age} s, for: cortexctl {owner['command']}."
-        todo = f"Wait for it. If it hangs, end it with: kill {pid}; its lock goes with it, and up or down puts the rest right."
+        todo = f"Wait for it. If it hangs, kill {pid} breaks its lock; then up or down puts the rest right."
     except (ValueError, KeyError, TypeError):
         why = "Another process has just taken it."
         todo = f"Repeat the command; fuser {lock_path(name)} names the process."

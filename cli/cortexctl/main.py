@@ -20,8 +20,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for group, name in (
-    (tenant.app, "tenant"), (concept.app, "concept"), (key.app, "key"), (audit.app, "audit"),
-    (drill.app, "drill"), (failover.app, "failover"),
+    (tenant.app, "tenant"),
+    (concept.app, "concept"),
+    (key.app, "key"),
+    (audit.app, "audit"),
+    (drill.app, "drill"),
+    (failover.app, "failover"),
 ):
     app.add_typer(group, name=name)
 deployment.register(app)

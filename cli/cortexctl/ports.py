@@ -18,7 +18,7 @@ _LISTENING = "0A"
 
 
 def choose_block(home: Path, name: str, size: int) -> int:
-    """Return the first port of a block of `size` ports that no deployment in `home` has and that are all free.
+    """Return the first port of a block of `size` free ports that no deployment in `home` has.
 
     The search starts where the name and the user say, so that two users rarely meet. Raises Refused when
     there is none.
@@ -43,7 +43,11 @@ def check_free(ports: Iterable[int]) -> None:
     if used := in_use(ports):
         port = used[0]
         pid = holder(port)
-        who = f"Process {pid} ({_command(pid)}) listens on it." if pid else "A process of another user listens on it."
+        who = (
+            f"Process {pid} ({_command(pid)}) listens on it."
+            if pid
+            else "A process of another user listens on it."
+        )
         raise Refused(
             f"Port {port} is in use.",
             why=who,
@@ -69,7 +73,7 @@ def holder(port: int) -> int | None:
     wanted = {f"socket:[{inode}]" for inode in _listeners(port)}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            links = {os.readlink(entry) for entry in (process / "fd").iterdir()}
+            links = {str(entry.readlink()) for entry in (process / "fd").iterdir()}
         except OSError:
             continue
         if wanted & links:

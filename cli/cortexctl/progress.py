@@ -1,4 +1,4 @@
-"""What a long command is doing: a live display on a terminal, one line an event otherwise; always on stderr."""
+"""What a long command is doing, on stderr: a live display on a terminal, a line an event otherwise."""
 
 from __future__ import annotations
 

@@ -61,9 +61,7 @@ def plan(
     return {name: outcome.actions for name, outcome in outcomes.items()}
 
 
-def destroy(
-    deployment: Deployment, *, binary: Path, on_event: Callable[[Event], None]
-) -> dict[str, Outcome]:
+def destroy(deployment: Deployment, *, binary: Path, on_event: Callable[[Event], None]) -> dict[str, Outcome]:
     """Destroy all roots. All of them are tried; then the first failure is raised."""
     return _side_by_side(_roots(deployment, binary, on_event), Root.destroy)
 

@@ -35,7 +35,7 @@ class TerraformError(CortexctlError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of progress. `kind` is Terraform's own type of it; resource and action are empty where it has none."""
+    """One line of progress. `kind` is Terraform's own; address and action are empty where it has none."""
 
     root: str
     kind: str
@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did, or a plan would do: addresses by action (create, delete, replace, update), and outputs."""
+    """What a run did, or a plan would do: actions (create, delete, replace, update) by address, and outputs."""
 
     actions: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Root:
         return self.directory / "terraform.tfstate"
 
     def plan(self, variables: Mapping[str, Any], *, replace: Sequence[str] = ()) -> Outcome:
-        """Return what apply would do; nothing is changed but this root's own directory. Raises TerraformError."""
+        """Return what apply would do; only this root's own directory is written. Raises TerraformError."""
         self._prepare(variables)
         return self._run("plan", replace=list(replace), var_file=str(self._variables), detailed_exitcode=True)
 
@@ -115,8 +115,12 @@ class Root:
     def _configuration(self) -> Path:
         return self.directory / "cli.tfrc"
 
-    def _run(self, command: str, *, detailed_exitcode: bool = False, auto_approve: bool = False, **options: Any) -> Outcome:
-        process = self._start(command, detailed_exitcode=detailed_exitcode, auto_approve=auto_approve, **options)
+    def _run(
+        self, command: str, *, detailed_exitcode: bool = False, auto_approve: bool = False, **options: Any
+    ) -> Outcome:
+        process = self._start(
+            command, detailed_exitcode=detailed_exitcode, auto_approve=auto_approve, **options
+        )
         reader = _Reader(self)
         complaints: list[str] = []
         other = threading.Thread(target=lambda: complaints.extend(_lines(process.stderr)), daemon=True)
@@ -134,7 +138,9 @@ class Root:
             raise self._failure(command, process.returncode, reader, complaints)
         return Outcome(reader.actions, reader.outputs)
 
-    def _start(self, command: str, *, detailed_exitcode: bool, auto_approve: bool, **options: Any) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: str, *, detailed_exitcode: bool, auto_approve: bool, **options: Any
+    ) -> subprocess.Popen[bytes]:
         from python_terraform import IsFlagged, Terraform  # noqa: PLC0415 - imported when Terraform is used
 
         terraform = Terraform(working_dir=str(STACKS / self.stack), terraform_bin_path=str(self.binary))
@@ -155,9 +161,11 @@ class Root:
         # Settings of the user's own for Terraform (arguments, workspace, variables) are not for us.
         changes: dict[str, str | None] = {name: None for name in os.environ if name.startswith("TF_")}
         return changes | {
-            "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_CLI_CONFIG_FILE": str(self._configuration),
+            "CHECKPOINT_DISABLE": "1",
+            "TF_CLI_CONFIG_FILE": str(self._configuration),
             "TF_DATA_DIR": str(self.directory / "data"),
-        }  # fmt: skip
+            "TF_IN_AUTOMATION": "1",
+        }
 
     def _failure(self, command: str, code: int, reader: _Reader, complaints: list[str]) -> TerraformError:
         reasons = reader.errors or complaints[-3:] or [f"{self.binary} ended with {code}."]
@@ -169,15 +177,15 @@ class Root:
 
 
 def interrupt() -> None:
-    """End what runs: once by SIGINT, upon which Terraform saves its state, and by SIGKILL when it doesn't end."""
+    """End what runs: by SIGINT, upon which Terraform saves its state, and by SIGKILL if that doesn't do."""
     processes = tuple(_running)
     # A terminal's Ctrl-C has reached Terraform, too; a second signal would make it forget its state.
-    until = time.monotonic() + INTERRUPT_PATIENCE
-    for send, wait_until in ((signal.SIGINT, until - INTERRUPT_PATIENCE + 2), (signal.SIGKILL, until)):
-        while any(process.poll() is None for process in processes) and time.monotonic() < wait_until:
+    for patience, number in ((2.0, signal.SIGINT), (INTERRUPT_PATIENCE, signal.SIGKILL)):
+        until = time.monotonic() + patience
+        while any(process.poll() is None for process in processes) and time.monotonic() < until:
             time.sleep(0.05)
         for process in processes:
-            process.send_signal(send)
+            process.send_signal(number)
 
 
 class _Reader:
@@ -200,9 +208,13 @@ class _Reader:
             change = content["change"]
             self.actions[change["resource"]["addr"]] = change["action"]
         elif kind == "diagnostic" and content["diagnostic"]["severity"] == "error":
-            self.errors.append(f"{content['diagnostic']['summary']}: {content['diagnostic'].get('detail', '')}")
+            self.errors.append(
+                f"{content['diagnostic']['summary']}: {content['diagnostic'].get('detail', '')}"
+            )
         elif kind == "outputs":
-            self.outputs = {name: found["value"] for name, found in content["outputs"].items() if "value" in found}
+            self.outputs = {
+                name: found["value"] for name, found in content["outputs"].items() if "value" in found
+            }
         hook = content.get("hook", {})
         address, action = hook.get("resource", {}).get("addr", ""), hook.get("action", "")
         self._root.on_event(Event(self._root.name, kind, address, action))

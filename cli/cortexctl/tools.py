@@ -163,16 +163,21 @@ def _download(name: str, wanted: _Wanted, work: Path) -> None:
 
 def _run(command: list[str], name: str, wanted: _Wanted) -> None:
     done = subprocess.run(
-        command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        command,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
-    )  # fmt: skip
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
     if done.returncode == 0:
         return
     errors = [line for line in done.stdout.splitlines() if line.startswith(("E:", "Err:", "dpkg"))]
     raise ToolMissing(
         f"{name} is missing, and fetching it failed.",
         why=f"{command[0]} says: {' '.join(errors[-3:]) or done.stdout.strip()[-300:]}",
-        todo=f"Install {name} ({_requirement(name, wanted)}), or see to it that {command[0]} can reach its sources.",
+        todo=f"Install {name} ({_requirement(name, wanted)}), or give {command[0]} a way to its sources.",
     )
 
 

@@ -53,7 +53,9 @@ def up(
             render.data(rows, output, columns=("root", "action", "what"))
         return
     with Progress() as progress:
-        raised = lifecycle.up(context.obj, wish, confirm=lambda question: _confirm(question, yes), progress=progress)
+        raised = lifecycle.up(
+            context.obj, wish, confirm=lambda question: _confirm(question, yes), progress=progress
+        )
     if not raised.changed:
         render.note("Nothing was changed: all is as it should be.")
     _show(raised.health, output)
@@ -87,7 +89,8 @@ def down(
     render.note(
         f"There is no deployment {context.obj!r}: nothing to do." if not found
         else f"Deployment {context.obj!r} is deleted." if delete_data
-        else f"Deployment {context.obj!r} is down. Its data are kept: up serves them again, down --delete-data deletes them."
+        else f"Deployment {context.obj!r} is down. Its data are kept: up serves them again, "
+        "down --delete-data deletes them."
     )  # fmt: skip
 
 
@@ -134,6 +137,8 @@ def _confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(question, why="There is no terminal to ask on.", todo="Add --yes if that is what you want.")
+        raise UsageError(
+            question, why="There is no terminal to ask on.", todo="Add --yes if that is what you want."
+        )
     if not typer.confirm(question, err=True):
         raise Refused("Not confirmed.", todo="Nothing was changed.")
