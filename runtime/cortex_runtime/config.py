@@ -33,14 +33,17 @@ class DatabaseHost(_Section, frozen=True, kw_only=True):
 
 
 class DatabaseConfig(_Section, frozen=True, kw_only=True):
-    """How to reach the database: a client certificate, and the instances of all regions."""
+    """How to reach the database: the instances of all regions, and what proves who asks.
+
+    `passfile` is in libpq's format and holds the role's password (SCRAM); `tls`, where the server speaks
+    it, a client certificate.
+    """
 
     name: str
     user: str
-    ca: Path
-    certificate: Path
-    key: Path
     hosts: list[DatabaseHost]
+    passfile: Path | None = None
+    tls: TlsConfig | None = None
 
 
 class TokenConfig(_Section, frozen=True, kw_only=True):

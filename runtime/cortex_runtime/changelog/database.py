@@ -124,12 +124,22 @@ def cut(connection: Connection | psycopg.Connection[Any]) -> None:
 
 
 def _common(config: DatabaseConfig, application: str) -> dict[str, str]:
-    return {
+    common = {
         "dbname": config.name, "user": config.user, "application_name": application,
-        "sslmode": "verify-full", "sslrootcert": str(config.ca),
-        "sslcert": str(config.certificate), "sslkey": str(config.key),
         "connect_timeout": str(CONNECT_TIMEOUT), "tcp_user_timeout": "3000",
+        # The password never travels, nor anything that gives it away.
+        "require_auth": "scram-sha-256" if config.passfile else "none",
+        "sslmode": "verify-full" if config.tls else "disable",
     }  # fmt: skip
+    if config.passfile:
+        common["passfile"] = str(config.passfile)
+    if config.tls:
+        common |= {
+            "sslrootcert": str(config.tls.ca),
+            "sslcert": str(config.tls.certificate),
+            "sslkey": str(config.tls.key),
+        }
+    return common
 
 
 def _note(warnings: list[str], diagnostic: psycopg.errors.Diagnostic) -> None:

@@ -167,7 +167,7 @@ $$;
 -- The only way anything enters a slot's log: one call, alone in its transaction. It takes the owner's
 -- row FOR SHARE, so that whoever raises the token waits for it; an insert that merely found no owner
 -- would insert nothing and succeed, hence the explicit raise. SQLSTATEs: CX001 not the owner, CX002 the
--- head moved, CX003 key version not in use; unique_violation on idempotency means: done before.
+-- head moved, CX003 key version not active; unique_violation on idempotency means: done before.
 create or replace function append(
     p_slot smallint, p_node text, p_token bigint, p_seq bigint, p_digest bytea,
     p_tenants text[], p_cortices text[], p_operations bigint[], p_entries bytea[],
@@ -200,10 +200,9 @@ begin
 
     perform from jsonb_to_recordset(p_versions) as used (tenant text, version int)
         left join data_key using (tenant, version)
-        where data_key.state is null or not (data_key.state = 'ACTIVE'
-            or data_key.state = 'DECRYPT_ONLY' and data_key.superseded_at > clock_timestamp() - interval '10 s');
+        where data_key.state is distinct from 'ACTIVE';
     if found then
-        raise exception 'a key version is no longer in use' using errcode = 'CX003';
+        raise exception 'a key version is not the active one' using errcode = 'CX003';
     end if;
 
     insert into idempotency (tenant, key, body_mac, answer)

@@ -130,7 +130,7 @@ async def _body(headers: Any, protocol: HTTPProtocol) -> bytes:
 
 def _address(scope: Scope) -> str:
     forwarded: str | None = scope.headers.get("x-forwarded-for")
-    return (forwarded or scope.client).split(",")[-1].strip()
+    return forwarded.split(",")[-1].strip() if forwarded else scope.client.rpartition(":")[0]
 
 
 def _failure(error: Exception) -> RequestError:

@@ -68,12 +68,11 @@ async def get_concept(service: Service, request: Request) -> bytes:
         return slot
     tenant, cortex, name = (request.names[key] for key in ("tenant", "cortex", "concept"))
     record = service.directory.record_id(tenant, cortex, name)
-    if slot.cortex(tenant, cortex).column_of(record) is None:
-        raise _no_concept()
     source = service.source(slot)
     stored = (await service.contents.concepts(source, slot, tenant, [record])).get(record)
     if stored is None:
-        raise _no_concept()
+        # The owner may have what was put a moment ago.
+        return await service.ask_owner(request, slot.number, _no_concept())
     entry, key_version = stored
     edges = await service.contents.relationships(source, slot, tenant, record)
     return encode(

