@@ -185,13 +185,17 @@ def load(name: str) -> Deployment:
         ) from None
     except OSError as error:
         raise Refused(
-            f"{path} cannot be read.", why=str(error), todo="Run as the user that ran up, or mend permissions."
+            f"{path} cannot be read.",
+            why=str(error),
+            todo="Run as the user that ran up, or mend permissions.",
         ) from error
     try:
         return Deployment(directory=directory, **yaml.safe_load(text))
     except (yaml.YAMLError, TypeError) as error:
         raise Refused(
-            f"{path} is damaged.", why=str(error), todo="Restore the file, or remove the deployment's directory."
+            f"{path} is damaged.",
+            why=str(error),
+            todo="Restore the file, or remove the deployment's directory.",
         ) from error
 
 

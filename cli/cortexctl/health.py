@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
-    """A node. What only it can tell is None when it is lost; `slots` is how many it holds, `lag` in seconds."""
+    """A node. What only it can tell is None when it is lost; `slots`: how many it holds, `lag`: seconds."""
 
     name: str
     region: str

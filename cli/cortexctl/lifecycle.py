@@ -171,7 +171,7 @@ def _find_tools(progress: Progress) -> Path:
 
 
 def _write(wanted: Deployment, *, new: bool) -> Deployment:
-    """Write deployment.yaml. A new one's ports are chosen again, under the lock that all deployments share."""
+    """Write deployment.yaml. A new one's ports are chosen again, under a lock that all deployments share."""
     home = state_home()
     try:
         with durable.exclusive(home / ".ports.lock", "The list of ports", patience=30.0):

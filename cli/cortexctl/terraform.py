@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did, or a plan would do: actions (create, delete, replace, update) by address, and outputs."""
+    """What a run did, or a plan would do: actions (create, delete, replace) by address, and outputs."""
 
     actions: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)

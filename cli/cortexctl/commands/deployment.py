@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cortexctl import render
-from cortexctl.errors import ObjectiveMissed, Refused, UsageError
+from cortexctl.commands import asking
+from cortexctl.commands.options import DryRun, OutputOption, Yes
+from cortexctl.errors import ObjectiveMissed
 from cortexctl.render import Output
 
 if TYPE_CHECKING:
     from cortexctl.health import Health
-
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the result is printed.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +28,8 @@ def up(
         str | None, typer.Option(help="standard (2 nodes a region, the default) or small (1).")
     ] = None,
     nodes: Annotated[int | None, typer.Option(help="Nodes a region; of a running deployment, too.")] = None,
-    dry_run: DryRunOption = False,
-    yes: YesOption = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make a deployment, or put right what there is of it, and wait until it is healthy."""
@@ -54,7 +51,7 @@ def up(
         return
     with Progress() as progress:
         raised = lifecycle.up(
-            context.obj, wish, confirm=lambda question: _confirm(question, yes), progress=progress
+            context.obj, wish, confirm=lambda question: asking.confirm(question, yes=yes), progress=progress
         )
     if not raised.changed:
         render.note("Nothing was changed: all is as it should be.")
@@ -66,8 +63,8 @@ def down(
     delete_data: Annotated[
         bool, typer.Option("--delete-data", help="Also delete its directory: data, keys, certificates, logs.")
     ] = False,
-    dry_run: DryRunOption = False,
-    yes: YesOption = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """End all processes of a deployment. Its data stay, and the next up serves them again."""
     from cortexctl import lifecycle  # noqa: PLC0415
@@ -83,7 +80,7 @@ def down(
         found = lifecycle.down(
             context.obj,
             delete_data=delete_data,
-            confirm=lambda question: _confirm(question, yes),
+            confirm=lambda question: asking.confirm(question, yes=yes),
             progress=progress,
         )
     render.note(
@@ -130,15 +127,3 @@ def _show(found: Health, output: Output) -> None:
     render.data(regions, output, columns=("name", "role", "status", "database", "load_balancer_url"))
     columns = ("name", "region", "status", "role", "slots", "owned", "lag", "columns", "concepts", "queue")
     render.data(document["nodes"], output, columns=columns)
-
-
-def _confirm(question: str, yes: bool) -> None:
-    """Return when the answer is yes. Raises UsageError without a terminal, Refused when it is no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(
-            question, why="There is no terminal to ask on.", todo="Add --yes if that is what you want."
-        )
-    if not typer.confirm(question, err=True):
-        raise Refused("Not confirmed.", todo="Nothing was changed.")
