@@ -23,7 +23,6 @@ from cortex_runtime.config import DatabaseConfig
 
 Connection = psycopg.AsyncConnection[Any]
 CONNECT_TIMEOUT = 2
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 class Unavailable(Exception):
@@ -56,10 +55,10 @@ class Database:
                 if warnings:
                     cut(connection)
                     raise Unavailable("; ".join(warnings))
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if error.sqlstate == LOCK_NOT_AVAILABLE:
-                    raise
-                raise Unavailable(str(error).strip() or type(error).__name__) from error
+            except psycopg.Error as error:
+                if connection.closed or error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
+                    raise Unavailable(str(error).strip() or type(error).__name__) from error
+                raise
             finally:
                 connection.remove_notice_handler(handler)
                 alarm.cancel()

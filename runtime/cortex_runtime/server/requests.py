@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Handler = Callable[["Service", "Request"], Awaitable[bytes]]
-_POSITION = re.compile(r"(\d{1,4})\.(\d{1,18})\.(\d{1,18})")
+_POSITION = re.compile(r"([0-9]{1,4})\.([0-9]{1,18})\.([0-9]{1,18})")
 _NAMES = {
     "tenant": re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]"),
     "cortex": re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"),

@@ -52,7 +52,9 @@ def append(
 
 
 def count(database: psycopg.Connection, table: str) -> int:
-    row = database.execute(psycopg.sql.SQL("select count(*) from {}").format(psycopg.sql.Identifier(table))).fetchone()
+    row = database.execute(
+        psycopg.sql.SQL("select count(*) from {}").format(psycopg.sql.Identifier(table))
+    ).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -86,14 +88,18 @@ def test_a_stale_token_is_refused(database: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize(("seq", "digest"), [(1, b""), (0, b"other")])
-def test_an_append_behind_another_head_is_refused(database: psycopg.Connection, seq: int, digest: bytes) -> None:
+def test_an_append_behind_another_head_is_refused(
+    database: psycopg.Connection, seq: int, digest: bytes
+) -> None:
     own(database)
     with pytest.raises(psycopg.Error) as refusal:
         append(database, seq=seq, digest=digest)
     assert refusal.value.sqlstate == "CX002"
 
 
-def test_an_idempotency_key_works_once_and_leaves_nothing_the_second_time(database: psycopg.Connection) -> None:
+def test_an_idempotency_key_works_once_and_leaves_nothing_the_second_time(
+    database: psycopg.Connection,
+) -> None:
     own(database)
     digest = append(database, key=b"k")
     with pytest.raises(errors.UniqueViolation):
@@ -112,7 +118,9 @@ def test_a_key_version_that_is_not_the_active_one_is_refused(database: psycopg.C
     assert refusal.value.sqlstate == "CX003"
 
 
-def test_taking_a_slot_waits_for_an_append_in_flight(database: psycopg.Connection, database_port: int) -> None:
+def test_taking_a_slot_waits_for_an_append_in_flight(
+    database: psycopg.Connection, database_port: int
+) -> None:
     own(database)
     with psycopg.connect(f"host=127.0.0.1 port={database_port} user=cortex dbname=cortexkg") as frozen:
         append(frozen)
@@ -130,12 +138,14 @@ def test_an_owner_frozen_inside_a_transaction_is_ended_by_the_database(
     frozen = psycopg.connect(f"host=127.0.0.1 port={database_port} user=cortex dbname=cortexkg")
     append(frozen)
     database.execute("update slot_owner set token = token + 1 where slot = %s", [SLOT])
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(errors.IdleInTransactionSessionTimeout):
         frozen.execute("select 1")
     assert count(database, "change") == 0
 
 
-@pytest.mark.parametrize("table", ["change", "concept", "relationship", "idempotency", "slot_head", "cortex", "audit"])
+@pytest.mark.parametrize(
+    "table", ["change", "concept", "relationship", "idempotency", "slot_head", "cortex", "audit"]
+)
 def test_the_application_cannot_write_around_the_append(database: psycopg.Connection, table: str) -> None:
     for verb in ("delete from {}", "truncate {}"):
         with pytest.raises(errors.InsufficientPrivilege):
