@@ -1,0 +1,41 @@
+"""Both ways to run Terraform, and a stand-in for the interpreter that records what it was asked to do."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+BINARIES = ("terraform", "cortex-terraform")
+
+
+@pytest.fixture(params=BINARIES)
+def binary(request: pytest.FixtureRequest) -> Path:
+    """Return terraform of the PATH, and the wheel's."""
+    if request.param == "cortex-terraform":
+        return Path(sys.executable).with_name("cortex-terraform")
+    found = shutil.which("terraform") or shutil.which("tofu")
+    if not found:
+        pytest.skip("neither terraform nor tofu is on the PATH")
+    return Path(found)
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Path:
+    """Return a program that writes its last argument and its specification to the file `calls` beside it.
+
+    It fails when the file `broken` beside it has its last argument.
+    """
+    program = tmp_path / "an interpreter" / "python"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        'here=$(dirname "$0")\n'
+        'for verb in "$@"; do :; done\n'
+        'if grep -qx "$verb" "$here/broken" 2>/dev/null; then echo "cannot $verb"; exit 1; fi\n'
+        'printf "%s %s\\n" "$verb" "$CORTEXKG_SPEC" >>"$here/calls"\n'
+    )
+    program.chmod(0o755)
+    return program
