@@ -35,7 +35,19 @@ class DatabaseMember:
 
 
 class Platform(Protocol):
-    """Where regions live."""
+    """Where regions live. `cortexctl.platforms.local.LocalPlatform(deployment)` is one."""
+
+    def prepare(self) -> None:
+        """Make what must be there before anything starts (CA, certificates, secrets), if it isn't yet."""
+
+    def living(self) -> frozenset[str]:
+        """Return the names of the regions and nodes that are alive, and "edge"; a zombie is dead.
+
+        A region is alive when its tree of processes has its supervisor; its nodes one by one.
+        """
+
+    def stop(self) -> None:
+        """End every process of the deployment, whatever Terraform's state says; returns when they are gone."""
 
     def database(self) -> tuple[DatabaseMember, ...]:
         """Return all members, those that do not answer as absent."""
