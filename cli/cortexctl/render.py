@@ -32,6 +32,13 @@ def data(value: Any, output: Output, *, columns: Sequence[str] = (), title: str 
         _table(value, columns, title)
 
 
+def plain(value: object) -> Any:
+    """Return messages and dataclasses, or sequences of them, as plain data."""
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.to_builtins(value)
+
+
 def note(text: str) -> None:
     """Tell the user something on stderr."""
     sys.stderr.write(text + "\n")

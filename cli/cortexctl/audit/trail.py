@@ -28,7 +28,7 @@ class Filter:
 
 
 def trail(client: Client, wanted: Filter) -> list[AuditEvent]:
-    """Return the events that match, in their order. Raises ClientError."""
+    """Return the newest events that match, newest first. Raises ClientError."""
     query = urlencode({key: value for key, value in asdict(wanted).items() if value is not None})
     return client.request("GET", f"/v1/audit?{query}", type=list[AuditEvent])
 

@@ -4,7 +4,7 @@ The modules, in the order of their work: `source` opens, `lines` checks and make
 remembers, `sending` delivers, `display` shows.
 """
 
-from cortexctl.importing.run import import_file
+from cortexctl.importing.run import Checked, check, import_file
 from cortexctl.importing.sending import Summary
 
-__all__ = ["Summary", "import_file"]
+__all__ = ["Checked", "Summary", "check", "import_file"]

@@ -1,5 +1,5 @@
 """Data keys of tenants: their versions, and rotation."""
 
-from cortexctl.keys.rotation import Rotation, rotate, versions
+from cortexctl.keys.rotation import Planned, Rotation, preview, region_doors, rotate, versions
 
-__all__ = ["Rotation", "rotate", "versions"]
+__all__ = ["Planned", "Rotation", "preview", "region_doors", "rotate", "versions"]

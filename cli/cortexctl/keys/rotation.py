@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from cortex_runtime.client import ApiError, Client, ClientError, ConnectionFailed
 from cortex_runtime.formats.messages import KeyVersion
+from cortexctl import access
+from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
 
 REGIONS_NEEDED = 2
+PROOF_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,36 @@ class Rotation:
     proven: tuple[str, ...]
     unproven: tuple[str, ...]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a rotation would do: make a version, or go on with one that an earlier run left PENDING."""
+
+    tenant: str
+    active: int | None
+    would: str
+
+
+def preview(client: Client, tenant: str) -> Planned:
+    """Return what a rotation would do. Raises ClientError."""
+    found = versions(client, tenant)
+    pending = next((one.version for one in found if one.state == "PENDING"), None)
+    would = (
+        "make, prove and activate a new version"
+        if pending is None
+        else f"prove and activate version {pending}"
+    )
+    return Planned(tenant, _active(found), would)
+
+
+def region_doors(deployment: Deployment) -> dict[str, Callable[[], Client]]:
+    """Return a way to each region's own load balancer, by region."""
+
+    def door(url: str) -> Callable[[], Client]:
+        return lambda: access.operator(deployment, url=url, timeout=PROOF_TIMEOUT, deadline=PROOF_TIMEOUT)
+
+    return {region.name: door(region.load_balancer_url) for region in deployment.regions}
 
 
 def versions(client: Client, tenant: str) -> list[KeyVersion]:
@@ -42,7 +75,7 @@ def rotate(
     *,
     told: Callable[[str], None] = lambda _: None,
 ) -> Rotation:
-    """Rotate a tenant's data key. `regions` maps a region to a way to its own load balancer.
+    """Rotate a tenant's data key; `regions` maps each to a way to its own load balancer.
 
     Regions that do not answer are left out; they prove the key before they serve again. Raises Refused when
     fewer than two prove it: it stays PENDING then, and nothing uses it. Raises ClientError.

@@ -1,16 +1,16 @@
 """Tenants: their keys in the keyrings, onboarding, API keys."""
 
-from cortexctl.tenants.keyrings import KeyringChange, add_tenant, planned
-from cortexctl.tenants.onboarding import Onboarded, find, further_api_key, onboard, show, show_all
+from cortexctl.tenants.keyrings import KeyringChange, add_tenant
+from cortexctl.tenants.onboarding import Onboarded, Planned, further_api_key, onboard, preview, show, show_all
 
 __all__ = [
     "KeyringChange",
     "Onboarded",
+    "Planned",
     "add_tenant",
-    "find",
     "further_api_key",
     "onboard",
-    "planned",
+    "preview",
     "show",
     "show_all",
 ]

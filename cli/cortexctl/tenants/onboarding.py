@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cortex_runtime.client import ApiError, Client
+from cortex_runtime.client import Client
 from cortex_runtime.formats.messages import ApiKeyResponse, OnboardRequest, OnboardResponse, Tenant
+from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
+from cortexctl.tenants.keyrings import planned
 
 Tier = Literal["free", "standard", "enterprise"]
 
@@ -19,6 +21,17 @@ class Onboarded:
     tenant: Tenant
     created: bool
     api_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What onboarding would do: make the tenant, make its key, and write which regions' keyrings."""
+
+    tenant: str
+    would_create: bool
+    would_make_key: bool
+    keyring_generation: int
+    would_write: tuple[str, ...]
 
 
 def onboard(client: Client, tenant: str, tier: Tier, generation: int) -> Onboarded:
@@ -42,14 +55,11 @@ def show(client: Client, tenant: str) -> Tenant:
     return client.request("GET", f"/v1/tenants/{tenant}", type=Tenant)
 
 
-def find(client: Client, tenant: str) -> Tenant | None:
-    """Return a tenant, or None when there is none of this name. Raises ClientError."""
-    try:
-        return show(client, tenant)
-    except ApiError as error:
-        if error.code == "not_found":
-            return None
-        raise
+def preview(deployment: Deployment, client: Client, tenant: str) -> Planned:
+    """Return what onboarding would do. Raises Refused and ClientError."""
+    change = planned(deployment, tenant)
+    exists = any(one.tenant == tenant for one in show_all(client))
+    return Planned(tenant, not exists, change.new_key, change.generation, change.written)
 
 
 def show_all(client: Client) -> list[Tenant]:

@@ -1,0 +1,51 @@
+"""What is looked at when all is back: the canary's writes, and whether the nodes agree."""
+
+from __future__ import annotations
+
+import time
+
+from cortex_runtime.client import Client, ClientError
+from cortexctl import health
+from cortexctl.deployment import Deployment
+from cortexctl.drill import nodes, tenancy, verification, waiting
+from cortexctl.drill.history import Findings, History
+from cortexctl.drill.timeline import Timeline
+
+
+def verify(
+    deployment: Deployment, history: History, door: Client, doors: dict[str, Client], timeline: Timeline
+) -> Findings:
+    """Read every acknowledged write back, and look for ghosts on every node. Raises ClientError.
+
+    Nodes that do not answer are no nodes to look on: they are told as disagreements.
+    """
+    answers = health.ask(deployment, deployment.nodes)
+    living = {one.node.name: doors[one.node.name] for one in answers if one.report is not None}
+    timeline.add("verify", f"Reading {len(history.of('acknowledged'))} acknowledged writes back.")
+    findings = verification.verify(history, door, living, tenancy.path)
+    timeline.add("verify", f"{len(findings.missing)} are gone; {len(findings.ghosts)} ghosts.")
+    return findings
+
+
+def await_agreement(deployment: Deployment, seconds: float, timeline: Timeline) -> tuple[str, ...]:
+    """Wait until all nodes have the same position and arrays of each slot; return where they still differ."""
+    began = time.monotonic()
+    left: list[str] = []
+
+    def agreed() -> bool:
+        left[:] = nodes.disagreements(health.ask(deployment, deployment.nodes))
+        return not left
+
+    if waiting.until(agreed, seconds, waiting.SLOW_POLL):
+        timeline.add("verify", f"All nodes agree on every slot (after {time.monotonic() - began:.1f} s).")
+    else:
+        timeline.add("verify", f"The nodes differ: {'; '.join(left)}")
+    return tuple(left)
+
+
+def tidy(history: History, door: Client, timeline: Timeline) -> None:
+    """Delete what the canary wrote, when that can be done."""
+    try:
+        verification.clean(history, door, tenancy.TENANT, tenancy.CORTEX)
+    except ClientError as error:
+        timeline.add("tidy", f"The canary's concepts stay: {error}")

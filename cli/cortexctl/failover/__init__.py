@@ -1,0 +1,6 @@
+"""Switching the primary to another region: planned, or forced at a known price. Patroni alone does it."""
+
+from cortexctl.failover.planning import Plan, demand, plan
+from cortexctl.failover.switching import Switched, run
+
+__all__ = ["Plan", "Switched", "demand", "plan", "run"]

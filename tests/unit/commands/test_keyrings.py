@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cortex_runtime.formats.keyring import Keyring, new_keyring, parse
+from cortexctl import durable, tenants
+from cortexctl.deployment import Deployment
+from cortexctl.errors import Refused
+
+
+def files(deployment: Deployment) -> list[Path]:
+    return [region.directory / "secrets" / "keyring.json" for region in deployment.regions]
+
+
+def keyrings(deployment: Deployment) -> list[Keyring]:
+    return [parse(path.read_bytes()) for path in files(deployment)]
+
+
+def test_every_region_gets_the_same_key_of_the_next_generation(deployment: Deployment) -> None:
+    change = tenants.add_tenant(deployment, "acme")
+    first, second, third = keyrings(deployment)
+    assert first == second == third
+    assert (first.generation, change.generation, change.new_key) == (2, 2, True)
+    assert change.written == ("eu-west", "us-east", "ap-south")
+    assert first.tenant_key("acme")[0] == 1
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files(deployment)} == {0o600}
+
+
+def test_adding_a_tenant_again_changes_nothing(deployment: Deployment) -> None:
+    tenants.add_tenant(deployment, "acme")
+    before = keyrings(deployment)
+    change = tenants.add_tenant(deployment, "acme")
+    assert (change.generation, change.new_key, change.written) == (2, False, ())
+    assert keyrings(deployment) == before
+
+
+@pytest.mark.parametrize("survivors", [1, 2])
+def test_a_run_ended_between_two_regions_is_finished_by_the_next(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, survivors: int
+) -> None:
+    written = []
+
+    def killed(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+        if len(written) == survivors:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr(durable, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tenants.add_tenant(deployment, "acme")
+    monkeypatch.undo()
+    key = max(keyrings(deployment), key=lambda keyring: keyring.generation).tenant_key("acme")
+    change = tenants.add_tenant(deployment, "acme")
+    assert not change.new_key
+    assert len(change.written) == 3 - survivors
+    assert {keyring.tenant_key("acme") for keyring in keyrings(deployment)} == {key}
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty"])
+def test_a_region_without_a_whole_copy_gets_one(deployment: Deployment, damage: str) -> None:
+    tenants.add_tenant(deployment, "acme")
+    path = files(deployment)[0]
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    assert tenants.add_tenant(deployment, "globex").written == ("eu-west", "us-east", "ap-south")
+    first, second, third = keyrings(deployment)
+    assert first == second == third
+    assert set(first.tenants) == {"acme", "globex"}
+
+
+def test_without_any_whole_copy_it_is_refused(deployment: Deployment) -> None:
+    for path in files(deployment):
+        path.write_bytes(b"{}")
+    with pytest.raises(Refused, match="No region"):
+        tenants.add_tenant(deployment, "acme")
+
+
+def test_two_roots_are_refused_and_nothing_is_written(deployment: Deployment) -> None:
+    path = files(deployment)[2]
+    path.write_bytes(new_keyring())
+    before = [file.read_bytes() for file in files(deployment)]
+    with pytest.raises(Refused, match="contradict"):
+        tenants.add_tenant(deployment, "acme")
+    assert [file.read_bytes() for file in files(deployment)] == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_replaced_keyring_stays_readable_for_the_account_of_the_nodes(deployment: Deployment) -> None:
+    for path in files(deployment):
+        os.chown(path, 12345, 12345)
+    tenants.add_tenant(deployment, "acme")
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in files(deployment)} == {(12345, 12345)}

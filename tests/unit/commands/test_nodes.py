@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+from cortex_runtime.formats.messages import HealthReport, Position, SlotReport
+from cortexctl.deployment import Node
+from cortexctl.drill.nodes import disagreements, owner_of
+from cortexctl.health import Answer
+
+
+def slot(*, owner: bool = False, token: int = 1, seq: int = 5, digest: str = "same") -> SlotReport:
+    return SlotReport(slot=7, owner=owner, position=Position(slot=7, token=token, seq=seq), digest=digest)
+
+
+def answer(name: str, region: str, *slots: SlotReport, status: Any = "healthy") -> Answer:
+    report = HealthReport(
+        deployment="d", node=name, region=region, version="1", status=status, reasons=["why"], role="replica",
+        primary_region="a", owned=0, held=1, lag=0.0, columns=1, concepts=1, relationships=0,
+        pending_relationships=0, queue=0, uptime=1.0, slots=list(slots),
+    )  # fmt: skip
+    return Answer(Node(name, region, 1), report)
+
+
+def test_nodes_that_agree_have_nothing_to_tell() -> None:
+    answers = (answer("a1", "a", slot(owner=True)), answer("a2", "a", slot()), answer("b1", "b", slot()))
+    assert disagreements(answers) == []
+    assert owner_of(answers, 7) == "a1"
+    assert owner_of(answers, 8) is None
+
+
+def test_each_difference_is_told() -> None:
+    owner = answer("a1", "a", slot(owner=True))
+    for other in (slot(token=2), slot(seq=6), slot(digest="other")):
+        assert len(disagreements((owner, answer("b1", "b", other)))) == 1
+
+
+def test_a_replica_that_is_missing_is_told() -> None:
+    (told,) = disagreements((answer("a1", "a", slot(owner=True)), answer("b1", "b")))
+    assert "0 nodes of b" in told
+
+
+def test_two_owners_or_none_are_told() -> None:
+    for owners in ((True, True), (False, False)):
+        pair = (answer("a1", "a", slot(owner=owners[0])), answer("b1", "b", slot(owner=owners[1])))
+        assert len(disagreements(pair)) == 1
+
+
+def test_a_silent_node_is_told() -> None:
+    silent = Answer(Node("b1", "b", 1), None, "refused")
+    answers = (answer("a1", "a", slot(owner=True)), silent)
+    assert any("b1" in told for told in disagreements(answers))
