@@ -1,4 +1,4 @@
-"""The entry point of the column runtime: `serve CONFIG` runs a node, `migrate CONNINFO` makes the database."""
+"""The entry point of the runtime: `serve CONFIG` runs a node, `migrate CONNINFO` makes the database."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class View:
     primary_region: str | None = None
 
     def owning_candidates(self) -> tuple[str, ...]:
-        """Return the nodes that may take slots: the ready of the primary's region, else all that are ready."""
+        """Return who may take slots: the ready nodes of the primary's region, else all ready ones."""
         ready = [member for member in self.members.values() if member.alive and member.state == "ready"]
         near = [member for member in ready if member.region == self.primary_region]
         return tuple(sorted(member.name for member in near or ready))

@@ -1,4 +1,7 @@
-"""Which slot a cortex is in, and which nodes hold a slot: rendezvous hashing (Thaler and Ravishankar 1998)."""
+"""Which slot a cortex is in, and which nodes hold a slot.
+
+Rendezvous hashing: Thaler and Ravishankar, *Using name-based mappings to increase hit rates* (1998).
+"""
 
 from __future__ import annotations
 

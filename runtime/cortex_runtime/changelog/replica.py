@@ -217,11 +217,11 @@ class Replica:
             heads = {row[0]: row for row in await self._heads(connection)}
         log.info("slots taken", count=len(taken), of=len(slots), region=self.view.primary_region)
         for slot, token in taken.items():
-            await self._own(slot, token, heads.get(slot))
+            await self._own(slot, token, heads.get(slot, (slot, 0, 0, b"")))
 
-    async def _own(self, number: int, token: int, head: Head | None) -> None:
+    async def _own(self, number: int, token: int, head: Head) -> None:
         async with self._locks[number]:
-            if head is not None and (head[1], head[3]) != (self.slots[number].seq, self.slots[number].digest):
+            if (head[1], head[3]) != (self.slots[number].seq, self.slots[number].digest):
                 async with self._primary.connection(LOAD_TIMEOUT) as connection:
                     await self._read_tail(connection, self.slots[number], head)
             self.owners[number] = Owner(
@@ -233,11 +233,11 @@ class Replica:
     async def _read_tail(self, connection: Connection, slot: Slot, head: Head) -> None:
         try:
             await catch_up(slot, connection, self._directory, self._touched)
-            if slot.digest != head[3]:
-                raise Diverged(f"slot {slot.number} ends at another digest")
         except Diverged as divergence:
-            log.warning("slot reloaded", slot=slot.number, why=str(divergence))
-            self._adopt(await load(slot.number, connection, self._directory))
+            await self._reload(connection, slot.number, str(divergence))
+        else:
+            if slot.digest != head[3]:
+                await self._reload(connection, slot.number, "it ends at another digest")
 
     async def _rebalance(self, candidates: tuple[str, ...]) -> None:
         """Give slots to the node that is preferred for them, some at a time."""
@@ -335,11 +335,15 @@ class Replica:
                     return await catch_up(slot, connection, self._directory, self._touched) > 0
                 if await self._is_ahead(slot):
                     return False
-                raise Diverged(f"slot {number}: seq {slot.seq} is not in the log")
+                why = f"seq {slot.seq} is not in the log"
             except Diverged as divergence:
-                log.warning("slot reloaded", slot=number, why=str(divergence))
-                self._adopt(await load(number, connection, self._directory))
-                return True
+                why = str(divergence)
+            await self._reload(connection, number, why)
+            return True
+
+    async def _reload(self, connection: Connection, number: int, why: str) -> None:
+        log.warning("slot reloaded", slot=number, why=why)
+        self._adopt(await load(number, connection, self._directory))
 
     async def _is_ahead(self, slot: Slot) -> bool:
         """Tell whether this region's instance merely lags: the primary has what was applied here."""

@@ -43,7 +43,7 @@ class Relationship(Message, frozen=True, kw_only=True):
 
 
 class ConceptBody(Message, frozen=True, kw_only=True):
-    """What a client puts: relationships given here are added to, or replace, those of same type and target."""
+    """What a client puts. Relationships are added; one of same type and target is replaced."""
 
     text: Text
     properties: dict[str, Any] = {}

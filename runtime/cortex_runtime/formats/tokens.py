@@ -105,7 +105,7 @@ class Verifier:
 
     def _check(self, header: Header, claims: Claims, payload: bytes) -> None:
         now = time.time()
-        # Our own minting is canonical; a payload that encodes back to other bytes had duplicates or disguises.
+        # What we mint is canonical: a payload of another length had duplicates or disguises.
         if len(msgspec.json.encode(claims)) != len(payload):
             raise InvalidToken("claims are not in their canonical form")
         if header.kid != claims.iss or bool(claims.tid) != (claims.iss == "node"):

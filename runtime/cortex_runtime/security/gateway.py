@@ -1,4 +1,4 @@
-"""The gateway: authenticate, then tenant, then permission, then rate limit, in this order, on every request."""
+"""The gateway of every request: authenticate, tenant, permission, rate limit, in this order."""
 
 from __future__ import annotations
 

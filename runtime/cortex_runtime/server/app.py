@@ -81,7 +81,8 @@ class Application:
         return Request(
             method=scope.method, path=scope.path, query=dict(parse_qsl(scope.query_string)), names=names,
             body=body, action=route.action, caller=caller, request_id=request_id,
-            idempotency_key=headers.get("idempotency-key"), position=parse_position(headers.get("cortex-position")),
+            idempotency_key=headers.get("idempotency-key"),
+            position=parse_position(headers.get("cortex-position")),
             authorization=headers.get("authorization") or "", forwarded="cortex-forwarded-by" in headers,
         )  # fmt: skip
 

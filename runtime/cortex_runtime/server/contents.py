@@ -65,7 +65,8 @@ class Contents:
         """Return the relationships from a concept, by type and target. Raises as `concepts`."""
         async with database.connection(READ_TIMEOUT) as connection:
             cursor = await connection.execute(
-                "select type, target, entry from relationship where slot = %s and tenant = %s and source = %s",
+                "select type, target, entry from relationship"
+                " where slot = %s and tenant = %s and source = %s",
                 [slot.number, tenant, source], binary=True,
             )  # fmt: skip
             rows = await cursor.fetchall()

@@ -44,7 +44,8 @@ class Forwarder:
         if key:
             headers["idempotency-key"] = key
         if request.position:
-            headers["cortex-position"] = "{0.slot}.{0.token}.{0.seq}".format(request.position)
+            at = request.position
+            headers["cortex-position"] = f"{at.slot}.{at.token}.{at.seq}"
         try:
             response = await self._http.request(
                 request.method, address + request.path, content=request.body, headers=headers

@@ -39,16 +39,19 @@ _TENANTS = f"""
 _KEYS = f"""
     select version, state, kek_version, to_char(created_at at time zone 'UTC', {_TIME}),
            to_char(activated_at at time zone 'UTC', {_TIME}),
-           array(select region from key_proof p where p.tenant = k.tenant and p.version = k.version order by region),
+           array(select region from key_proof p
+                 where p.tenant = k.tenant and p.version = k.version order by region),
            (select count(*) from concept c where c.tenant = k.tenant and c.key_version = k.version)
     from data_key k where tenant = %s and (%s::int is null or version = %s) order by version
 """  # noqa: S608
 _AUDIT = f"""
-    select id::text, sequence, to_char(at at time zone 'UTC', {_TIME}), tenant, actor, session, address, agent,
-           action, resource, result, reason, request_id
+    select id::text, sequence, to_char(at at time zone 'UTC', {_TIME}), tenant, actor, session, address,
+           agent, action, resource, result, reason, request_id
     from audit
-    where (%(tenant)s::text is null or tenant = %(tenant)s) and (%(actor)s::text is null or actor = %(actor)s)
-      and (%(action)s::text is null or action = %(action)s) and (%(result)s::text is null or result = %(result)s)
+    where (%(tenant)s::text is null or tenant = %(tenant)s)
+      and (%(actor)s::text is null or actor = %(actor)s)
+      and (%(action)s::text is null or action = %(action)s)
+      and (%(result)s::text is null or result = %(result)s)
       and (%(since)s::timestamptz is null or at >= %(since)s::timestamptz)
     order by sequence desc limit %(limit)s
 """  # noqa: S608
@@ -75,7 +78,8 @@ async def onboard(service: Service, request: Request) -> bytes:
         created = cursor.rowcount == 1
         if created:
             await connection.execute(
-                "insert into data_key (tenant, version, state, kek_version, wrapped, check_value, activated_at)"
+                "insert into data_key"
+                " (tenant, version, state, kek_version, wrapped, check_value, activated_at)"
                 " values (%s, 1, 'ACTIVE', %s, %s, %s, clock_timestamp())",
                 [wanted.tenant, kek_version, wrapped, check_value],
             )

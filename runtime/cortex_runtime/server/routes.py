@@ -25,11 +25,13 @@ def _of_tenants() -> list[Route]:
     concept, edges = f"{_CORTEX}/concepts/{{concept}}", f"{_CORTEX}/relationships"
     written = {"gives": m.BatchResponse, "audited": False}  # the event is in the write's own transaction
     return [
-        route("PUT", concept, "concept.put", concepts.put_concept, "Put a concept", takes=m.ConceptBody, **written),
+        route("PUT", concept, "concept.put", concepts.put_concept, "Put a concept",
+              takes=m.ConceptBody, **written),
         route("GET", concept, "concept.get", concepts.get_concept, "Get a concept", gives=m.Concept),
         route("DELETE", concept, "concept.delete", concepts.delete_concept, "Delete a concept", **written),
         route("POST", edges, "relate", concepts.relate, "Relate", takes=m.RelateOperation, **written),
-        route("DELETE", edges, "unrelate", concepts.unrelate, "Unrelate", takes=m.UnrelateOperation, **written),
+        route("DELETE", edges, "unrelate", concepts.unrelate, "Unrelate",
+              takes=m.UnrelateOperation, **written),
         route("POST", f"{_CORTEX}/batch", "batch", concepts.batch, "Apply operations, all or none",
               takes=m.BatchRequest, **written),
         route("POST", f"{_CORTEX}/query", "query", concepts.query, "Find concepts",
@@ -46,7 +48,8 @@ def _of_operators() -> list[Route]:
     return [
         route("POST", "/v1/tenants", "tenant.onboard", operations.onboard, "Onboard a tenant",
               takes=m.OnboardRequest, gives=m.OnboardResponse, **changed),
-        route("GET", "/v1/tenants", "tenant.list", operations.list_tenants, "List tenants", gives=list[m.Tenant]),
+        route("GET", "/v1/tenants", "tenant.list", operations.list_tenants, "List tenants",
+              gives=list[m.Tenant]),
         route("GET", _TENANT, "tenant.show", operations.show_tenant, "Show a tenant", gives=m.Tenant),
         route("POST", f"{_TENANT}/api-keys", "tenant.api-key", operations.make_api_key, "Make an API key",
               gives=m.ApiKeyResponse, **changed),

@@ -114,7 +114,7 @@ def test_a_rate_is_granted_again_as_time_passes(monkeypatch: pytest.MonkeyPatch)
     limiter = RateLimiter()
     tier = ratelimit.TIERS["free"]
     allowed = sum(limiter.allow("acme", "free") for _ in range(1000))
-    assert allowed == tier.burst + 1
+    assert allowed in (tier.burst, tier.burst + 1)
     now += 1.0
     assert sum(limiter.allow("acme", "free") for _ in range(1000)) in (tier.rate, tier.rate + 1)
 
