@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from cortexctl.errors import Locked, Refused
 def test_a_key_is_kept_for_its_deployment_and_tenant_alone(deployment: Deployment) -> None:
     credentials.save(deployment, "acme", "key-of-acme")
     credentials.save(deployment, "globex", "key-of-globex")
-    other = Deployment(**{**_fields(deployment), "id": "another"})
+    other = replace(deployment, id="another")
     assert credentials.api_key(deployment, "acme") == "key-of-acme"
     assert credentials.api_key(deployment, "globex") == "key-of-globex"
     with pytest.raises(Refused, match="no API key"):
@@ -139,7 +140,3 @@ def test_a_held_lock_is_told(tmp_path: Path) -> None:
         pass
     with durable.exclusive(tmp_path / "lock", "It"):
         pass
-
-
-def _fields(deployment: Deployment) -> dict[str, object]:
-    return {name: getattr(deployment, name) for name in deployment.__slots__}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.formats.messages import MAX_BODY_BYTES, BatchRequest
+from cortex_runtime.formats.messages import MAX_BODY_BYTES, BatchRequest, PutOperation
 from cortexctl.errors import UsageError
 from cortexctl.importing import lines
 
@@ -29,7 +29,7 @@ concepts = st.lists(
     ),
     min_size=1,
     max_size=30,
-    unique_by=lambda concept: concept["id"],
+    unique_by=lambda concept: str(concept["id"]),
 )
 
 
@@ -83,7 +83,7 @@ def test_no_batch_is_larger_than_a_request_may_be() -> None:
 
 def test_a_concept_as_large_as_a_request_fits_and_one_byte_more_does_not() -> None:
     room = MAX_BODY_BYTES - lines.ENVELOPE_BYTES
-    empty = lines.encoded_size(msgspec.convert({"id": "a", "text": "x"}, lines.PutOperation)) - 1
+    empty = lines.encoded_size(msgspec.convert({"id": "a", "text": "x"}, PutOperation)) - 1
     batch = next(lines.batches(source({"id": "a", "text": "x" * (room - empty)}), 9))
     assert len(msgspec.json.encode(BatchRequest(operations=list(batch.operations)))) == MAX_BODY_BYTES
     with pytest.raises(UsageError) as error:

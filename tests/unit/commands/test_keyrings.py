@@ -42,7 +42,7 @@ def test_adding_a_tenant_again_changes_nothing(deployment: Deployment) -> None:
 def test_a_run_ended_between_two_regions_is_finished_by_the_next(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, survivors: int
 ) -> None:
-    written = []
+    written: list[Path] = []
 
     def killed(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         if len(written) == survivors:
