@@ -109,7 +109,7 @@ def opened(
             stack.enter_context(durable.exclusive(directory / f".{name}.lock", what))
             path = directory / f"{tenant}-{cortex}-{name}.jsonl"
             task, done = (None, {}) if restart else _unfinished(path)
-            if task is None:
+            if task is None or (not done and task.digest != survey.digest):
                 task = _new(tenant, cortex, source, survey, batch or DEFAULT_BATCH)
                 durable.write(path, msgspec.json.encode(task) + b"\n")
             _same(task, survey, batch)

@@ -69,7 +69,7 @@ def send(
     progress(_progress(done))
 
     def collect(futures: Iterable[Future[Done]]) -> None:
-        for future in futures:
+        for future in sorted(futures, key=lambda one: one.exception() is not None):  # failures last
             entry = future.result()
             journal.record(entry)
             done.append(entry)
