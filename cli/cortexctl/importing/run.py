@@ -53,10 +53,13 @@ def import_file(
             deployment.directory / "imports", tenant, cortex, source.identity(name), survey,
             batch=batch, restart=restart,
         )  # fmt: skip
-        with opened as record, connect() as client, display.shown(survey.concepts) as progress:
+        with connect() as client, opened as record, display.shown(survey.concepts) as progress:
             if record.done:
-                render.note(
-                    f"Continuing the import of {record.task.started} after {len(record.done)} batches."
-                )
+                done = len(record.done)
+                render.note(f"Continuing the import of {record.task.started} after {done} batches.")
             batches = lines.batches(file, record.task.batch)
-            return sending.send(client, record, batches, patience=patience, progress=progress)
+            try:
+                return sending.send(client, record, batches, patience=patience, progress=progress)
+            except KeyboardInterrupt:
+                render.note("Interrupted. Repeat the same command to continue where it was.")
+                raise

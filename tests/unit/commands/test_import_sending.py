@@ -100,16 +100,23 @@ def test_a_finished_import_is_done_again_when_asked_again(tmp_path: Path) -> Non
 
 
 def test_a_changed_file_is_noticed_and_restart_begins_again(tmp_path: Path) -> None:
-    with opened(tmp_path, source(20)):
-        pass
+    with opened(tmp_path, source(20)) as record:
+        record.record(journal.Done(batch=0, line=1, concepts=3, relationships=0))
     with pytest.raises(Refused, match="changed"), opened(tmp_path, source(20, "other")):
         pass
     assert run(tmp_path, source(20, "other"), Service(), restart=True).concepts == 20
 
 
+def test_a_file_that_changed_before_anything_was_imported_is_a_new_import(tmp_path: Path) -> None:
+    with opened(tmp_path, source(20)) as record:
+        first = record.task.run
+    with opened(tmp_path, source(20, "other")) as record:
+        assert record.task.run != first
+
+
 def test_an_interrupted_import_keeps_its_batches(tmp_path: Path) -> None:
-    with opened(tmp_path, source(20), batch=3):
-        pass
+    with opened(tmp_path, source(20), batch=3) as record:
+        record.record(journal.Done(batch=0, line=1, concepts=3, relationships=0))
     with pytest.raises(Refused, match="only the same batches"), opened(tmp_path, source(20), batch=4):
         pass
     with opened(tmp_path, source(20), batch=None) as record:
