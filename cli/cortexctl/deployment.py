@@ -17,11 +17,9 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
-
 from cortexctl.errors import DeploymentNotFound, Refused, UsageError
 
-NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 PORTS_A_REGION = 48
 PORTS_OF_EDGE = 16
 
@@ -164,7 +162,7 @@ def state_home() -> Path:
 
 def check_name(name: str) -> str:
     """Return the name if a deployment can have it. Raises UsageError."""
-    if NAME.match(name):
+    if NAME.fullmatch(name):
         return name
     raise UsageError(
         f"{name!r} is no name for a deployment.",
@@ -178,8 +176,8 @@ def load(name: str) -> Deployment:
     directory = state_home() / check_name(name)
     path = directory / "deployment.yaml"
     try:
-        text = path.read_text()
-    except FileNotFoundError:
+        found = read(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise DeploymentNotFound(
             f"There is no deployment {name!r}.", why=f"{path} does not exist.", todo="Run cortexctl up first."
         ) from None
@@ -189,18 +187,37 @@ def load(name: str) -> Deployment:
             why=str(error),
             todo="Run as the user that ran up, or mend permissions.",
         ) from error
-    try:
-        return Deployment(directory=directory, **yaml.safe_load(text))
-    except (yaml.YAMLError, TypeError) as error:
+    except ValueError as error:
         raise Refused(
             f"{path} is damaged.",
-            why=str(error),
+            why=" ".join(str(error).split()),
             todo="Restore the file, or remove the deployment's directory.",
         ) from error
+    if found.name != name:
+        raise Refused(
+            f"{path} is that of another deployment.",
+            why=f"It says that it is {found.name!r}, and its ports are that one's.",
+            todo="Remove the copy; a deployment is not made by copying another's directory.",
+        )
+    return found
+
+
+def read(path: Path) -> Deployment:
+    """Read a deployment.yaml. Raises OSError, or ValueError when it is damaged."""
+    import msgspec  # noqa: PLC0415 - neither is needed to tell what commands there are
+    import yaml  # noqa: PLC0415
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return msgspec.convert({**content, "directory": path.parent}, Deployment)
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 def dump(deployment: Deployment) -> str:
     """Return the content of deployment.yaml."""
+    import yaml  # noqa: PLC0415
+
     content = asdict(deployment)
     del content["directory"]
     return yaml.safe_dump(content, sort_keys=False)

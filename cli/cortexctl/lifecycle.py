@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cortexctl import deployment as deployments
-from cortexctl import durable, health, ports, provision, tools
+from cortexctl import durable, health, platforms, ports, provision, tools
 from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, state_home
 from cortexctl.errors import CortexctlError, DeploymentNotFound, ObjectiveMissed, Refused, UsageError
 from cortexctl.health import Health
 from cortexctl.locking import lock
-from cortexctl.platforms.local import LocalPlatform
+from cortexctl.platforms.base import Platform
 from cortexctl.progress import Progress
 
 REGIONS = ("eu-west", "us-east", "ap-south")
@@ -56,13 +56,13 @@ def up(name: str, wish: Wish, *, confirm: Callable[[str], None], progress: Progr
         known = _load(name)
         wanted = _wanted(name, known, wish)
         _confirm_removal(known, wanted, confirm)
-        platform = LocalPlatform(wanted)
+        platform = platforms.of(wanted)
         living = platform.living() if known else frozenset[str]()
         _check_ports(wanted, living)
         binary = _find_tools(progress)
         if wanted != known:
             wanted = _write(wanted, new=known is None)
-            platform = LocalPlatform(wanted)
+            platform = platforms.of(wanted)
         platform.prepare()
         outcomes = provision.apply(
             wanted, binary=binary, replace=_dead(wanted, living), on_event=progress.event
@@ -75,7 +75,7 @@ def preview(name: str, wish: Wish) -> dict[str, dict[str, str]]:
     """Return what `up` would do: actions by address, by root. Changes nothing."""
     known = _load(name)
     wanted = _wanted(name, known, wish)
-    living = LocalPlatform(wanted).living() if known else frozenset[str]()
+    living = platforms.of(wanted).living() if known else frozenset[str]()
     _check_ports(wanted, living)
     return provision.plan(wanted, binary=tools.find_terraform(), replace=_dead(wanted, living))
 
@@ -97,7 +97,7 @@ def down(name: str, *, delete_data: bool, confirm: Callable[[str], None], progre
         if delete_data:
             confirm(f"Delete deployment {name!r} with all its data, keys and backups ({found.directory})?")
         failure = _destroy(found, progress)
-        platform = LocalPlatform(found)
+        platform = platforms.of(found)
         platform.stop()
         _check_ended(found, platform, failure)
         if delete_data:
@@ -108,7 +108,7 @@ def down(name: str, *, delete_data: bool, confirm: Callable[[str], None], progre
 def living(name: str) -> list[str]:
     """Return the regions and nodes that are alive, and the edge; nothing when there is no such deployment."""
     known = _load(name)
-    return sorted(LocalPlatform(known).living()) if known else []
+    return sorted(platforms.of(known).living()) if known else []
 
 
 def _load(name: str) -> Deployment | None:
@@ -203,7 +203,7 @@ def _dead(wanted: Deployment, living: frozenset[str]) -> Mapping[str, list[str]]
     return found
 
 
-def _await_health(wanted: Deployment, platform: LocalPlatform, progress: Progress) -> Health:
+def _await_health(wanted: Deployment, platform: Platform, progress: Progress) -> Health:
     until = time.monotonic() + HEALTH_PATIENCE
     waiting = list(wanted.nodes)
     while waiting and time.monotonic() < until:
@@ -243,7 +243,7 @@ def _destroy(found: Deployment, progress: Progress) -> CortexctlError | None:
     return None
 
 
-def _check_ended(found: Deployment, platform: LocalPlatform, failure: CortexctlError | None) -> None:
+def _check_ended(found: Deployment, platform: Platform, failure: CortexctlError | None) -> None:
     edge, regions = ports.ports_of(found)
     used = ports.in_use([*edge, *(port for some in regions.values() for port in some)])
     left = [process for region in found.regions for process in platform.region_processes(region.name)]

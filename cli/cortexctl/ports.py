@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import yaml
-
-from cortexctl.deployment import Deployment
+from cortexctl.deployment import Deployment, read
 from cortexctl.errors import Refused
 
 FIRST, END = 20_000, 32_000  # below the range the kernel gives to outgoing connections
@@ -72,11 +71,7 @@ def holder(port: int) -> int | None:
     """Return the pid of the process that listens on a port, None when it can't be seen."""
     wanted = {f"socket:[{inode}]" for inode in _listeners(port)}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = {str(entry.readlink()) for entry in (process / "fd").iterdir()}
-        except OSError:
-            continue
-        if wanted & links:
+        if wanted & set(_open_files(process)):
             return int(process.name)
     return None
 
@@ -96,9 +91,9 @@ def ports_of(deployment: Deployment) -> tuple[list[int], dict[str, list[int]]]:
 def _recorded(home: Path) -> Iterator[tuple[int, int]]:
     for path in home.glob("*/deployment.yaml"):
         try:
-            found = Deployment(directory=path.parent, **yaml.safe_load(path.read_text()))
+            found = read(path)
             yield found.first_port, found.last_port
-        except (OSError, yaml.YAMLError, TypeError):
+        except (OSError, ValueError):
             continue  # damaged: whether its ports are free is asked of the kernel
 
 
@@ -112,6 +107,16 @@ def _listeners(port: int) -> Iterator[str]:
             fields = line.split()
             if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
                 yield fields[9]
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    try:
+        entries = list((process / "fd").iterdir())
+    except OSError:  # another user's, or gone
+        return
+    for entry in entries:
+        with contextlib.suppress(OSError):
+            yield str(entry.readlink())
 
 
 def _command(pid: int) -> str:

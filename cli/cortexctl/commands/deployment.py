@@ -93,11 +93,10 @@ def down(
 
 def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Show how the deployment, its regions and its nodes are. Exits with 3 when it is not healthy."""
-    from cortexctl import deployment, health  # noqa: PLC0415
-    from cortexctl.platforms.local import LocalPlatform  # noqa: PLC0415
+    from cortexctl import deployment, health, platforms  # noqa: PLC0415
 
     found = deployment.load(context.obj)
-    result = health.inspect(found, LocalPlatform(found))
+    result = health.inspect(found, platforms.of(found))
     _show(result, output)
     if not result.healthy:
         raise ObjectiveMissed(
