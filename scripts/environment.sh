@@ -89,16 +89,19 @@ _site_packages() {
 }
 
 _make_venv() {
-  local candidate python='' output
-  for candidate in python3 python3.11 python3.12 python3.13 python3.14 /usr/bin/python3; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  local candidate recent='' python='' output
+  for candidate in python3 python3.11 python3.12 python3.13 python3.14; do
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    recent=$candidate
+    if "$candidate" -c 'import venv, ensurepip' 2>/dev/null; then
       python=$candidate
       break
     fi
   done
-  [ -n "$python" ] || give_up "There is no Python 3.11 or newer." \
-    "Neither python3 nor python3.11 to python3.14 on the PATH is one." "Install it: apt-get install python3 python3-venv"
-  "$python" -c 'import venv, ensurepip' 2>/dev/null || give_up "$python cannot make virtual environments." \
+  [ -n "$recent" ] || give_up "There is no Python 3.11 or newer." \
+    "Neither python3 nor python3.11 to python3.14 on the PATH is one." \
+    "Install it: apt-get install python3 python3-venv"
+  [ -n "$python" ] || give_up "$recent cannot make virtual environments." \
     "Its modules venv and ensurepip are not installed." "Install them: apt-get install python3-venv"
   output=$("$python" -m venv --clear "$venv" 2>&1) || give_up "The virtual environment cannot be made." \
     "$python -m venv says: ${output##*$'\n'}" "See to it that $venv can be written and that the disk has 1 GB free."
