@@ -1,0 +1,57 @@
+"""The column engine: encoding, columns, competition, relationships, queries. Pure numpy, no I/O.
+
+encoder, cortex = Encoder(), Cortex()
+encoding = encoder.encode("a domestic animal that barks")
+outcomes, decisions = cortex.compete([Put(id, encoding.bits, encoding.words)])   # changes nothing
+cortex.apply(Decisions.from_bytes(decisions.to_bytes()))                         # here, and on every replica
+cortex.query(encoder.encode("barking animal"), 5, hops=1).matches
+"""
+
+from __future__ import annotations
+
+from cortex_runtime.columns.applying import NotFollowingError
+from cortex_runtime.columns.competition import Competition
+from cortex_runtime.columns.cortex import Cortex
+from cortex_runtime.columns.decisions import Decisions, MalformedDecisionsError
+from cortex_runtime.columns.encoding import Encoder, Encoding
+from cortex_runtime.columns.model import (
+    ConceptRecord,
+    CortexSettings,
+    Delete,
+    InvalidOperationError,
+    Operation,
+    Outcome,
+    Put,
+    Relate,
+    RelationshipRecord,
+    Unrelate,
+)
+from cortex_runtime.columns.querying import Match, QueryResult, Step
+from cortex_runtime.columns.states import IllegalTransitionError, State
+from cortex_runtime.columns.words import NothingToEncodeError
+
+__all__ = [
+    "Competition",
+    "ConceptRecord",
+    "Cortex",
+    "CortexSettings",
+    "Decisions",
+    "Delete",
+    "Encoder",
+    "Encoding",
+    "IllegalTransitionError",
+    "InvalidOperationError",
+    "MalformedDecisionsError",
+    "Match",
+    "NotFollowingError",
+    "NothingToEncodeError",
+    "Operation",
+    "Outcome",
+    "Put",
+    "QueryResult",
+    "Relate",
+    "RelationshipRecord",
+    "State",
+    "Step",
+    "Unrelate",
+]

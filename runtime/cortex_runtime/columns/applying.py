@@ -1,0 +1,244 @@
+"""Applying decisions: checked as a whole first, then stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cortex_runtime.columns import states
+from cortex_runtime.columns.concepts import NOWHERE
+from cortex_runtime.columns.decisions import Decisions, Kind
+from cortex_runtime.columns.encoding import MAX_BITS, PAD
+from cortex_runtime.columns.model import ID_BYTES
+from cortex_runtime.columns.states import State
+
+if TYPE_CHECKING:
+    from cortex_runtime.columns.cortex import Cortex
+
+
+class NotFollowingError(ValueError):
+    """The decisions were made on another state than the one they are applied to."""
+
+
+def apply(cortex: Cortex, decisions: Decisions) -> None:
+    """Apply decisions in the order of their operations.
+
+    Raises NotFollowingError before anything is changed when they do not follow on the cortex's state.
+    """
+    if decisions.before != cortex.operations:
+        raise NotFollowingError(
+            f"decisions on operation {decisions.before}, the cortex is at {cortex.operations}"
+        )
+    ids = _split(decisions.ids)
+    _Check(cortex).all(decisions, ids)
+    _Run(cortex, decisions, ids).execute()
+    cortex.operations = decisions.before + decisions.operations
+    _end_refractoriness(cortex)
+
+
+class _Check:
+    """Follows the placings without changing anything."""
+
+    def __init__(self, cortex: Cortex) -> None:
+        self._cortex = cortex
+        self._placed: dict[bytes, int | None] = {}
+        self._concepts: dict[int, int] = {}
+        self._wins: dict[int, int] = {}
+        self._resting: dict[int, int] = {}
+        self._forced = cortex.restored_at + cortex.settings.refractory
+
+    def all(self, decisions: Decisions, ids: list[bytes]) -> None:
+        """Raise NotFollowingError unless all placings, and the sources of all relatings, are possible."""
+        reach = self._cortex.free.watermark + self._cortex.settings.refractory + decisions.kinds.size
+        if decisions.columns.max(initial=0) > reach:
+            raise NotFollowingError(f"column {decisions.columns.max()} is out of reach")
+        placings = zip(
+            ids, decisions.kinds.tolist(), decisions.columns.tolist(), decisions.steps.tolist(), strict=True
+        )
+        for identifier, kind, column, step in placings:
+            if not self._place(identifier, kind, column, decisions.before + step):
+                raise NotFollowingError(f"{Kind(kind).name} of column {column} is not possible")
+        for source in set(_split(decisions.sources)):
+            if source not in self._placed and self._cortex.column_of(source) is None:
+                raise NotFollowingError("a relationship's source is not there")
+
+    def _place(self, identifier: bytes, kind: int, column: int, operation: int) -> bool:
+        placed, cortex = self._placed, self._cortex
+        at = placed[identifier] if identifier in placed else cortex.column_of(identifier)
+        count = self._concepts.get(column)
+        if count is None:
+            count = cortex.concepts_on(column)
+        if kind in (Kind.TAKE, Kind.JOIN):
+            placed[identifier] = column
+            self._concepts[column] = count + 1
+            self._wins[column] = operation
+            empty = count == 0 and not self._rests(column, operation)
+            return at is None and (empty if kind == Kind.TAKE else count > 0)
+        placed[identifier] = None
+        self._concepts[column] = count - 1
+        if count == 1:
+            won = self._wins.get(column)
+            refractory = cortex.settings.refractory
+            self._resting[column] = cortex.rests_until(column) if won is None else won + refractory
+        return at == column
+
+    def _rests(self, column: int, operation: int) -> bool:
+        until = self._resting.get(column) or self._cortex.free.rests_until(column)
+        return until is not None and until >= operation and until > self._forced
+
+
+class _Run:
+    """One batch: takes are collected, and stored together when something else needs them stored."""
+
+    def __init__(self, cortex: Cortex, decisions: Decisions, ids: list[bytes]) -> None:
+        self._cortex, self._decisions, self._ids = cortex, decisions, ids
+        self._starts = np.concatenate(([0], np.cumsum(decisions.sizes, dtype=np.int64)))
+        self._taken: list[int] = []
+        self._joined: dict[int, int] = {}
+        self._arrived: list[int] = []
+
+    def execute(self) -> None:
+        """Apply placings and relatings, each after those of earlier operations."""
+        decisions = self._decisions
+        sources, targets = _split(decisions.sources), _split(decisions.targets)
+        numbers = [self._cortex.relationships.type_id(name) for name in decisions.types]
+        edges = zip(
+            decisions.edge_steps.tolist(), decisions.edge_kinds.tolist(), sources, targets,
+            decisions.edge_types.tolist(), decisions.weights.tolist(), strict=True,
+        )  # fmt: skip
+        waiting = next(edges, None)
+        placings = zip(
+            decisions.steps.tolist(), decisions.kinds.tolist(), decisions.columns.tolist(), strict=True
+        )
+        for index, (step, kind, column) in enumerate(placings):
+            while waiting is not None and waiting[0] < step:
+                self._relate(waiting, numbers)
+                waiting = next(edges, None)
+            self._place(index, kind, column, decisions.before + step)
+        while waiting is not None:
+            self._relate(waiting, numbers)
+            waiting = next(edges, None)
+        self._store()
+
+    def _place(self, index: int, kind: int, column: int, operation: int) -> None:
+        concepts = self._cortex.concepts
+        row = concepts.row_of(self._ids[index])
+        if kind == Kind.TAKE:
+            _wake(self._cortex, operation)
+            if self._cortex.free.rests_until(column) is not None:
+                _set_free(self._cortex, [column])  # rests here alone: see Cortex.restore
+            self._cortex.free.take(column)
+            self._taken.append(index)
+        if kind == Kind.JOIN:
+            self._joined[column] = operation
+        if kind in (Kind.TAKE, Kind.JOIN):
+            self._arrived.append(column)
+            concepts.place(row, column, operation)
+        else:
+            self._store()
+            self._leave(row, column, operation, gone=kind == Kind.DELETE)
+
+    def _leave(self, row: int, column: int, operation: int, *, gone: bool) -> None:
+        cortex = self._cortex
+        cortex.concepts.displace(row)
+        cortex.arrays.concepts[column] -= 1
+        if not cortex.arrays.concepts[column]:
+            self._empty(column, operation)
+        if gone:
+            for target in {*cortex.relationships.drop(row), row}:
+                _forget_unless_needed(cortex, target)
+
+    def _empty(self, column: int, operation: int) -> None:
+        cortex, arrays = self._cortex, self._cortex.arrays
+        bits = arrays.bits[column]
+        cortex.postings.remove(column, bits[bits != PAD])
+        cortex.columns -= 1
+        arrays.clear(column)
+        if not cortex.free.release(column, cortex.rests_until(column), operation):
+            _set_free(cortex, [column])
+
+    def _relate(self, edge: tuple[int, int, bytes, bytes, int, float], numbers: list[int]) -> None:
+        cortex = self._cortex
+        _, kind, source, target, number, weight = edge
+        rows = cortex.concepts.row_of(source), cortex.concepts.row_of(target)
+        if kind == Kind.RELATE:
+            cortex.relationships.set(*rows, numbers[number], weight)
+        else:
+            cortex.relationships.remove(*rows, numbers[number])
+            _forget_unless_needed(cortex, rows[1])
+
+    def _store(self) -> None:
+        if self._taken:
+            self._store_taken()
+        if self._joined:
+            columns = np.fromiter(self._joined, dtype=np.int64)
+            arrays = self._cortex.arrays
+            states.pass_through(arrays.states, columns, states.WIN, states.WIN_AGAIN)
+            arrays.last_operation[columns] = list(self._joined.values())
+            self._cortex.recent_wins.extend((operation, column) for column, operation in self._joined.items())
+            self._joined.clear()
+        if self._arrived:
+            np.add.at(self._cortex.arrays.concepts, self._arrived, 1)
+            self._arrived.clear()
+
+    def _store_taken(self) -> None:
+        decisions, cortex, arrays = self._decisions, self._cortex, self._cortex.arrays
+        taken = np.array(self._taken)
+        self._taken.clear()
+        columns = decisions.columns[taken].astype(np.int64)
+        arrays.make_room(int(columns.max()) + 1)
+        states.pass_through(arrays.states, columns, states.TAKE)
+        sizes = decisions.sizes[taken].astype(np.int64)
+        rows = np.full((taken.size, MAX_BITS), PAD, dtype=np.uint16)
+        places = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        rows[np.repeat(np.arange(taken.size), sizes), places] = decisions.bits[
+            np.repeat(self._starts[taken], sizes) + places
+        ]
+        operations = decisions.before + decisions.steps[taken].astype(np.int64)
+        arrays.bits[columns] = rows
+        arrays.words[columns] = decisions.words[taken]
+        arrays.variant_of[columns] = decisions.variant_of[taken]
+        arrays.last_operation[columns] = operations
+        cortex.postings.add(columns, rows)
+        cortex.columns += taken.size
+        cortex.recent_wins.extend(zip(operations.tolist(), columns.tolist(), strict=True))
+
+
+def _set_free(cortex: Cortex, columns: list[int]) -> None:
+    arrays, freed = cortex.arrays, np.array(columns, dtype=np.int64)
+    refractory = freed[arrays.states[freed] == State.REFRACTORY]
+    states.pass_through(arrays.states, refractory, states.REST)
+    states.pass_through(arrays.states, freed, states.FREE)
+    arrays.last_operation[freed] = 0
+
+
+def _wake(cortex: Cortex, operation: int) -> None:
+    woken = cortex.free.wake(operation)
+    if woken:
+        _set_free(cortex, woken)
+
+
+def _end_refractoriness(cortex: Cortex) -> None:
+    """End the refractory time of winners whose operations have passed."""
+    _wake(cortex, cortex.operations + 1)
+    arrays, latest = cortex.arrays, cortex.operations - cortex.settings.refractory
+    over = [win for win in cortex.recent_wins if win[0] <= latest]
+    if over:
+        cortex.recent_wins = [win for win in cortex.recent_wins if win[0] > latest]
+        wins = np.array(over, dtype=np.int64)
+        columns = wins[:, 1][arrays.last_operation[wins[:, 1]] == wins[:, 0]]
+        columns = columns[(arrays.concepts[columns] > 0) & (arrays.states[columns] == State.REFRACTORY)]
+        states.pass_through(arrays.states, np.unique(columns), states.REST)
+
+
+def _forget_unless_needed(cortex: Cortex, row: int) -> None:
+    incoming = cortex.relationships.incoming
+    if cortex.concepts.columns[row] == NOWHERE and (row >= incoming.size or not incoming[row]):
+        cortex.concepts.forget(row)
+
+
+def _split(ids: npt.NDArray[np.uint8]) -> list[bytes]:
+    raw = ids.tobytes()
+    return [raw[start : start + ID_BYTES] for start in range(0, len(raw), ID_BYTES)]

@@ -1,0 +1,50 @@
+"""The columns: a structure of arrays, one row a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cortex_runtime.columns.encoding import MAX_BITS, PAD
+from cortex_runtime.columns.growth import grown
+
+Columns = npt.NDArray[np.int64]
+
+
+class ColumnArrays:
+    """states uint8[N], bits uint16[N, 40] padded with PAD, words uint8[N], concepts int32[N] (how many are on
+    the column), variant_of int32[N] (-1 none), last_operation int64[N] (of its last win, 0 none).
+
+    Rows of columns that were never taken, or are free again, are as they were at first.
+    """  # noqa: D205
+
+    def __init__(self) -> None:
+        self.states = np.zeros(0, dtype=np.uint8)
+        self.bits = np.zeros((0, MAX_BITS), dtype=np.uint16)
+        self.words = np.zeros(0, dtype=np.uint8)
+        self.concepts = np.zeros(0, dtype=np.int32)
+        self.variant_of = np.zeros(0, dtype=np.int32)
+        self.last_operation = np.zeros(0, dtype=np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, room to grow included."""
+        parts = (self.states, self.bits, self.words, self.concepts, self.variant_of, self.last_operation)
+        return sum(part.nbytes for part in parts)
+
+    def make_room(self, size: int) -> None:
+        """Make room for `size` columns."""
+        if size <= self.states.size:
+            return
+        self.states = grown(self.states, size)
+        self.bits = grown(self.bits, size, fill=PAD)
+        self.words = grown(self.words, size)
+        self.concepts = grown(self.concepts, size)
+        self.variant_of = grown(self.variant_of, size, fill=-1)
+        self.last_operation = grown(self.last_operation, size)
+
+    def clear(self, column: int) -> None:
+        """Empty a column's row; its state and last operation stay, for it may be resting."""
+        self.bits[column] = PAD
+        self.words[column] = 0
+        self.variant_of[column] = -1

@@ -1,0 +1,226 @@
+"""Competition: concepts compete for columns, and the strongest inhibit those that are like them.
+
+A concept's candidates are the columns that share enough of its weight, the strongest first: most shared
+weight, then fewest words, then lowest number. A candidate whose weighted Jaccard similarity to an earlier
+winner reaches the radius is suppressed; the first few that are left have won. The concept joins the first
+winner when the two are similar enough, else it takes the lowest free column.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cortex_runtime.columns.decisions import Decision, Decisions, Kind, Placing, Relating
+from cortex_runtime.columns.encoding import PAD
+from cortex_runtime.columns.model import (
+    Bits,
+    ConceptRecord,
+    Delete,
+    Operation,
+    Outcome,
+    Put,
+    Relate,
+    Unrelate,
+    check,
+)
+from cortex_runtime.columns.overlay import Overlay
+from cortex_runtime.columns.search import WORD_BITS, ranking, weights_of
+
+if TYPE_CHECKING:
+    from cortex_runtime.columns.cortex import Cortex
+
+Ints = npt.NDArray[np.int64]
+MAX_CANDIDATES = 64
+_NOBODY = np.zeros(0, dtype=np.int64)
+
+
+class Competition:
+    """Lets operations compete, one after the other, against a cortex that it does not change.
+
+    Each sees what those before it decided, so that a batch gives what one by one would give. While a
+    competition is under way nothing may be applied to the cortex.
+    """
+
+    def __init__(self, cortex: Cortex) -> None:
+        self._cortex = cortex
+        self._before = cortex.operations
+        self._operation = cortex.operations
+        self._decisions: list[Decision] = []
+        self._overlay = Overlay(cortex)
+
+    def __contains__(self, identifier: bytes) -> bool:
+        """Tell whether there is a concept, by what was decided so far."""
+        return self._overlay.place_of(identifier) is not None
+
+    def add(self, operation: Operation) -> Outcome:
+        """Let an operation compete. Raises InvalidOperationError, and is then as if it had not been tried."""
+        check(operation)
+        if self._cortex.operations != self._before:
+            raise RuntimeError("the cortex was changed while a competition was under way")
+        self._operation += 1
+        if isinstance(operation, Put):
+            return self._put(operation)
+        if isinstance(operation, Delete):
+            return self._delete(operation)
+        if isinstance(operation, Relate):
+            return self._relate(operation)
+        return self._unrelate(operation)
+
+    def mark(self) -> tuple[int, int]:
+        """Return where the competition stands, to come back to by `rollback`."""
+        return self._operation, len(self._decisions)
+
+    def rollback(self, mark: tuple[int, int]) -> None:
+        """Forget what was added since a mark."""
+        self._operation, kept = mark
+        again, self._decisions = self._decisions[:kept], []
+        self._overlay = Overlay(self._cortex)
+        for decision in again:
+            if decision.kind == Kind.TAKE:
+                self._overlay.free.take(decision.operation)
+            self._decide(decision)
+
+    def decisions(self) -> Decisions:
+        """Return what was decided, to append to the log and then to apply."""
+        return Decisions.of(self._before, self._operation - self._before, self._decisions)
+
+    def _decide(self, decision: Decision) -> None:
+        self._decisions.append(decision)
+        self._overlay.add(decision)
+
+    def _put(self, put: Put) -> Outcome:
+        place = self._overlay.place_of(put.id)
+        if place is not None:
+            if self._stays(put, place[0]):
+                record = self._record(put.id, *place)
+                return Outcome("updated", self._operation, place[0], 1.0, record.variant_of, (), record)
+            self._decide(Placing(Kind.RELEASE, self._operation, put.id, place[0]))
+        return self._compete(put)
+
+    def _stays(self, put: Put, column: int) -> bool:
+        """Tell whether a concept stays where it is: the same bits, or one of several that are like them."""
+        bits = self._overlay.bits_of(column)
+        if np.array_equal(bits, put.bits):
+            return True
+        if self._overlay.concepts_on(column) == 1:
+            return False
+        weights = self._weights(put.bits)
+        shared = self._cortex.searcher.shared(put.bits, weights, self._overlay.rows(np.array([column])))
+        similar = self._similarities(int(weights.sum()), shared, np.array([column]))
+        return bool(similar[0] >= self._cortex.settings.join_threshold)
+
+    def _compete(self, put: Put) -> Outcome:
+        settings = self._cortex.settings
+        weights = self._weights(put.bits)
+        candidates, shared = self._candidates(put.bits, weights)
+        overlap, variant_of, winners = 0.0, -1, candidates[:1]
+        if candidates.size:
+            overlap = float(self._similarities(int(weights.sum()), shared[:1], candidates[:1])[0])
+            winners = self._inhibited(candidates) if candidates.size > 1 else candidates
+        kind = Kind.TAKE
+        if overlap >= settings.join_threshold:
+            kind, column = Kind.JOIN, int(winners[0])
+            decision = Placing(kind, self._operation, put.id, column)
+        else:
+            if settings.radius and overlap >= settings.radius:
+                variant_of = int(winners[0])
+            column = self._overlay.free.take(self._operation)
+            decision = Placing(kind, self._operation, put.id, column, put.words, variant_of, put.bits)
+        self._decide(decision)
+        record = self._record(put.id, column, self._operation)
+        return Outcome(
+            "allocated" if kind == Kind.TAKE else "joined", self._operation, column, overlap,
+            record.variant_of, tuple(winners.tolist()), record,
+        )  # fmt: skip
+
+    def _weights(self, bits: Bits) -> Ints:
+        return weights_of(bits, self._overlay.counts(bits), self._overlay.occupied)
+
+    def _candidates(self, bits: Bits, weights: Ints) -> tuple[Ints, Ints]:
+        """Return the candidates and the weight they share, the strongest first."""
+        settings = self._cortex.settings
+        share = min(settings.radius, settings.join_threshold) if settings.radius else settings.join_threshold
+        floor = max(1, int(np.ceil(share * int(weights.sum()))))
+        found = self._cortex.searcher.search(
+            bits.astype(np.int64), weights, limit=MAX_CANDIDATES, floor=floor, without=self._overlay.hidden
+        )
+        columns, scores = found.columns, found.scores
+        words = self._cortex.arrays.words[columns]
+        pending, rows = self._overlay.pending()
+        if pending.size:
+            shared = self._cortex.searcher.shared(bits, weights, rows)
+            near = np.flatnonzero(shared >= floor)
+            if near.size:
+                columns = np.concatenate((columns, pending[near]))
+                scores = np.concatenate((scores, shared[near]))
+                words = np.concatenate((words, (rows[near] < WORD_BITS).sum(axis=1)))
+                order = ranking(scores, words, columns)[:MAX_CANDIDATES]
+                columns, scores = columns[order], scores[order]
+        return columns, scores
+
+    def _similarities(self, own: int, shared: Ints, columns: Ints) -> npt.NDArray[np.float64]:
+        """Return the weighted Jaccard similarity of something that weighs `own` to columns."""
+        return shared / np.maximum(1, own + self._totals(self._overlay.rows(columns)) - shared)
+
+    def _totals(self, rows: npt.NDArray[np.uint16]) -> Ints:
+        totals: Ints = weights_of(rows, self._overlay.counts(rows), self._overlay.occupied).sum(axis=1)
+        return totals
+
+    def _inhibited(self, candidates: Ints) -> Ints:
+        """Return the winners: candidates that no stronger winner suppresses."""
+        settings = self._cortex.settings
+        if not settings.radius:
+            return candidates[: settings.winners]
+        rows = self._overlay.rows(candidates)
+        weights = weights_of(rows, self._overlay.counts(rows), self._overlay.occupied)
+        totals = weights.sum(axis=1)
+        alive = np.ones(candidates.size, dtype=bool)
+        winners: list[int] = []
+        while alive.any() and len(winners) < settings.winners:
+            winner = int(alive.argmax())
+            winners.append(winner)
+            bits = rows[winner] != PAD
+            shared = self._cortex.searcher.shared(rows[winner][bits], weights[winner][bits], rows)
+            alive &= shared < settings.radius * np.maximum(1, totals + totals[winner] - shared)
+            alive[winner] = False
+        return candidates[winners]
+
+    def _record(self, identifier: bytes, column: int, operation: int) -> ConceptRecord:
+        bits = self._overlay.bits_of(column)
+        words = int(np.searchsorted(bits, WORD_BITS))
+        return ConceptRecord(identifier, column, bits, words, operation, self._overlay.variant_of(column))
+
+    def _delete(self, operation: Delete) -> Outcome:
+        place = self._overlay.place_of(operation.id)
+        if place is None:
+            return Outcome("absent", self._operation)
+        self._decide(Placing(Kind.DELETE, self._operation, operation.id, place[0]))
+        return Outcome("deleted", self._operation, place[0])
+
+    def _relate(self, operation: Relate) -> Outcome:
+        place = self._overlay.place_of(operation.source)
+        if place is None:
+            return Outcome("absent", self._operation)
+        self._decide(
+            Relating(
+                Kind.RELATE,
+                self._operation,
+                operation.source,
+                operation.target,
+                operation.type,
+                float(np.float32(operation.weight)),
+            )  # fmt: skip
+        )
+        return Outcome("related", self._operation, place[0])
+
+    def _unrelate(self, operation: Unrelate) -> Outcome:
+        place = self._overlay.place_of(operation.source)
+        if not self._overlay.has_edge(operation.source, operation.target, operation.type):
+            return Outcome("absent", self._operation)
+        self._decide(
+            Relating(Kind.UNRELATE, self._operation, operation.source, operation.target, operation.type)
+        )
+        return Outcome("unrelated", self._operation, place[0] if place else None)

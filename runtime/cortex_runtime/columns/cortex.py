@@ -1,0 +1,172 @@
+"""A cortex: columns, the concepts on them, and their relationships."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from cortex_runtime.columns import applying, querying
+from cortex_runtime.columns.arrays import ColumnArrays
+from cortex_runtime.columns.competition import Competition
+from cortex_runtime.columns.concepts import Concepts
+from cortex_runtime.columns.decisions import Decisions
+from cortex_runtime.columns.digest import digest_of
+from cortex_runtime.columns.encoding import Encoding
+from cortex_runtime.columns.free import FreeColumns
+from cortex_runtime.columns.model import (
+    ConceptRecord,
+    CortexSettings,
+    Operation,
+    Outcome,
+    RelationshipRecord,
+)
+from cortex_runtime.columns.postings import Postings
+from cortex_runtime.columns.querying import QueryResult
+from cortex_runtime.columns.relationships import Relationships
+from cortex_runtime.columns.restoring import restore
+from cortex_runtime.columns.search import Searcher
+
+
+class Cortex:
+    """The columns of one cortex. `apply` alone changes it; competing and querying do not.
+
+    Not for several threads at once: searches share scratch arrays.
+    """
+
+    def __init__(self, settings: CortexSettings | None = None) -> None:
+        self.settings = settings or CortexSettings()
+        self.operations = 0
+        self.columns = 0
+        self.restored_at = -self.settings.refractory - 1
+        self.arrays = ColumnArrays()
+        self.postings = Postings()
+        self.concepts = Concepts()
+        self.relationships = Relationships()
+        self.free = FreeColumns()
+        self.searcher = Searcher(self.arrays, self.postings)
+        self.recent_wins: list[
+            tuple[int, int]
+        ] = []  # (operation, column) of wins that may be refractory still
+        self._digest: tuple[int, bytes] | None = None
+
+    @classmethod
+    def restore(
+        cls,
+        settings: CortexSettings | None,
+        operations: int,
+        concepts: Iterable[ConceptRecord],
+        relationships: Iterable[RelationshipRecord],
+    ) -> Cortex:
+        """Return the cortex that had come to a number of operations with these concepts and relationships.
+
+        Its digest is that of the cortex that applied the decisions. What must be stored: for each concept the
+        `Outcome.record` of its latest put (column, the column's bits and words, operation, variant_of), for
+        each relationship its names and weight, and the cortex's number of operations.
+        Not stored, and so not known: for how long columns rest that are empty already, and wins of concepts
+        that are gone. A restored cortex takes it that all columns won just now: rest gets longer by at most
+        `refractory` operations, never shorter. Decisions made elsewhere apply all the same.
+
+        Raises ValueError when the records contradict each other.
+        """
+        cortex = cls(settings)
+        restore(cortex, operations, concepts, relationships)
+        return cortex
+
+    def compete(self, operations: Sequence[Operation]) -> tuple[list[Outcome], Decisions]:
+        """Return what becomes of operations, in order, and the decisions. Changes nothing.
+
+        Raises InvalidOperationError. To do it in slices, use Competition.
+        """
+        competition = Competition(self)
+        return [competition.add(operation) for operation in operations], competition.decisions()
+
+    def apply(self, decisions: Decisions) -> None:
+        """Apply decisions. Raises ValueError, and changes nothing, when they do not follow on this state."""
+        applying.apply(self, decisions)
+        self._digest = None
+
+    def query(self, encoding: Encoding, k: int = 10, *, hops: int = 0, decay: float = 0.5) -> QueryResult:
+        """Return the columns most like a text, and what they are related to (see querying.query)."""
+        return querying.query(self, encoding, k, hops=hops, decay=decay)
+
+    def column_of(self, identifier: bytes) -> int | None:
+        """Return the column of a concept, None when there is no such concept."""
+        return self.concepts.column_of(identifier)
+
+    def ids_of(self, column: int, limit: int | None = None) -> tuple[bytes, ...]:
+        """Return the ids of the concepts on a column, the latest first."""
+        return tuple(self.concepts.id_of(row) for row in self.concepts.on(column, limit))
+
+    def relationships_of(self, identifier: bytes) -> list[RelationshipRecord]:
+        """Return the relationships from a concept, pending ones included, by type and target."""
+        row = self.concepts.rows.get(identifier)
+        edges = [] if row is None else self.relationships.of(row)
+        records = [
+            RelationshipRecord(
+                identifier, self.concepts.id_of(target), self.relationships.types[name], weight
+            )
+            for target, name, weight in edges
+        ]
+        return sorted(records, key=lambda record: (record.type, record.target))
+
+    @property
+    def concept_count(self) -> int:
+        """Number of concepts."""
+        return self.concepts.placed
+
+    @property
+    def relationship_count(self) -> int:
+        """Number of relationships, pending ones included."""
+        return self.relationships.count
+
+    @property
+    def pending_count(self) -> int:
+        """Number of relationships whose target has not come yet."""
+        waiting = self.concepts.waiting_rows()
+        incoming = self.relationships.incoming
+        return int(incoming[waiting[waiting < incoming.size]].sum())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays; dictionaries of ids are not counted."""
+        parts = (self.arrays, self.postings, self.concepts, self.relationships)
+        return sum(part.nbytes for part in parts)
+
+    @property
+    def bytes_per_column(self) -> float:
+        """Bytes of columns and index for each column that is in use."""
+        return (self.arrays.nbytes + self.postings.nbytes) / max(1, self.columns)
+
+    def digest(self) -> bytes:
+        """Return a hash (32 bytes) of the state, whatever path led to it: the same on all replicas.
+
+        Covers the number of operations, all concepts with their columns, bits, times and variant links, and
+        all relationships, pending ones included. Kept until the next `apply`.
+        """
+        if self._digest is None or self._digest[0] != self.operations:
+            self._digest = (self.operations, digest_of(self))
+        return self._digest[1]
+
+    # What a competition's overlay asks.
+
+    def place_of(self, identifier: bytes) -> tuple[int, int] | None:
+        """Return (column, operation by which it came there) of a concept, None when there is none."""
+        column = self.concepts.column_of(identifier)
+        if column is None:
+            return None
+        return column, int(self.concepts.operations[self.concepts.rows[identifier]])
+
+    def concepts_on(self, column: int) -> int:
+        """Return how many concepts are on a column."""
+        return int(self.arrays.concepts[column]) if column < self.arrays.concepts.size else 0
+
+    def rests_until(self, column: int) -> int:
+        """Return the last operation at which a column is refractory."""
+        won = max(int(self.arrays.last_operation[column]), self.restored_at)
+        return won + self.settings.refractory
+
+    def has_edge(self, source: bytes, target: bytes, name: str) -> bool:
+        """Tell whether there is a relationship."""
+        rows = self.concepts.rows
+        return source in rows and target in rows and self.relationships.has(rows[source], rows[target], name)

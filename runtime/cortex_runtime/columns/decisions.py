@@ -1,0 +1,213 @@
+"""What came out of a competition: the only thing that changes a cortex, on its owner and on replicas."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from cortex_runtime.columns.encoding import MAX_BITS, PAD, WORD_BITS
+from cortex_runtime.columns.model import ID_BYTES, MAX_TYPE_BYTES
+
+_HEADER = struct.Struct("<4sHqIIIIH")
+_MAGIC = b"CXDC"
+_VERSION = 1
+
+
+class MalformedDecisionsError(ValueError):
+    """The bytes are not decisions of this version."""
+
+
+class Kind(IntEnum):
+    """What a decision does."""
+
+    TAKE = 0  # the concept takes an empty column, which gets its bits
+    JOIN = 1  # the concept comes to a column that has concepts
+    RELEASE = 2  # the concept leaves its column, to compete anew in the same operation
+    DELETE = 3  # the concept leaves its column and is gone, with the relationships from and to it
+    RELATE = 4
+    UNRELATE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """TAKE, JOIN, RELEASE or DELETE at an operation; words, variant_of and bits are of a TAKE only."""
+
+    kind: Kind
+    operation: int
+    id: bytes
+    column: int
+    words: int = 0
+    variant_of: int = -1
+    bits: npt.NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
+
+
+@dataclass(frozen=True, slots=True)
+class Relating:
+    """RELATE or UNRELATE at an operation."""
+
+    kind: Kind
+    operation: int
+    source: bytes
+    target: bytes
+    type: str
+    weight: float = 0.0
+
+
+Decision = Placing | Relating
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decisions:
+    """Decisions as a structure of arrays, in the order of their operations.
+
+    before: operations of the cortex before these. operations: how many these were, those without any effect
+    included. For n placings: kinds uint8[n], steps uint32[n] (operation - before, from 1), ids uint8[n, 16],
+    columns int32[n], words uint8[n], variant_of int32[n], sizes uint8[n] (bits of a TAKE, else 0), bits
+    uint16[sum of sizes]. For m relatings: edge_kinds uint8[m], edge_steps uint32[m], sources and targets
+    uint8[m, 16], edge_types uint16[m] (into `types`), weights float32[m].
+    """
+
+    before: int
+    operations: int
+    kinds: npt.NDArray[np.uint8]
+    steps: npt.NDArray[np.uint32]
+    ids: npt.NDArray[np.uint8]
+    columns: npt.NDArray[np.int32]
+    words: npt.NDArray[np.uint8]
+    variant_of: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint16]
+    edge_kinds: npt.NDArray[np.uint8]
+    edge_steps: npt.NDArray[np.uint32]
+    sources: npt.NDArray[np.uint8]
+    targets: npt.NDArray[np.uint8]
+    edge_types: npt.NDArray[np.uint16]
+    weights: npt.NDArray[np.float32]
+    types: tuple[str, ...]
+
+    @classmethod
+    def of(cls, before: int, operations: int, decisions: list[Decision]) -> Decisions:
+        """Return decisions as arrays."""
+        placings = [each for each in decisions if isinstance(each, Placing)]
+        edges = [each for each in decisions if isinstance(each, Relating)]
+        types = {name: index for index, name in enumerate(dict.fromkeys(each.type for each in edges))}
+        return cls(
+            before, operations,
+            kinds=np.array([each.kind for each in placings], dtype=np.uint8),
+            steps=np.array([each.operation - before for each in placings], dtype=np.uint32),
+            ids=_ids([each.id for each in placings]),
+            columns=np.array([each.column for each in placings], dtype=np.int32),
+            words=np.array([each.words for each in placings], dtype=np.uint8),
+            variant_of=np.array([each.variant_of for each in placings], dtype=np.int32),
+            sizes=np.array([each.bits.size for each in placings], dtype=np.uint8),
+            bits=np.concatenate([np.zeros(0, dtype=np.uint16), *(each.bits for each in placings)]),
+            edge_kinds=np.array([each.kind for each in edges], dtype=np.uint8),
+            edge_steps=np.array([each.operation - before for each in edges], dtype=np.uint32),
+            sources=_ids([each.source for each in edges]),
+            targets=_ids([each.target for each in edges]),
+            edge_types=np.array([types[each.type] for each in edges], dtype=np.uint16),
+            weights=np.array([each.weight for each in edges], dtype=np.float32),
+            types=tuple(types),
+        )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that replicas read: the same for the same decisions on every machine."""
+        names = b"".join(
+            struct.pack("<H", len(raw)) + raw
+            for raw in (n.encode("utf-8", "surrogatepass") for n in self.types)
+        )
+        header = _HEADER.pack(
+            _MAGIC, _VERSION, self.before, self.operations, self.kinds.size, self.bits.size,
+            self.edge_kinds.size, len(self.types),
+        )  # fmt: skip
+        arrays = [
+            np.ascontiguousarray(getattr(self, name)).astype(dtype, copy=False).tobytes()
+            for name, dtype, _ in _layout(0, 0, 0)
+        ]
+        return b"".join([header, *arrays, names])
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Decisions:
+        """Return the decisions in bytes. Raises MalformedDecisionsError (a ValueError)."""
+        if len(raw) < _HEADER.size:
+            raise MalformedDecisionsError(f"{len(raw)} bytes are too few for decisions")
+        magic, version, before, operations, placings, bits, edges, types = _HEADER.unpack_from(raw)
+        if (magic, version) != (_MAGIC, _VERSION):
+            raise MalformedDecisionsError(f"these are not decisions of version {_VERSION}")
+        arrays, at = {}, _HEADER.size
+        for name, dtype, shape in _layout(placings, bits, edges):
+            length = np.dtype(dtype).itemsize * math.prod(shape)
+            if at + length > len(raw):
+                raise MalformedDecisionsError(f"the decisions end within {name}")
+            arrays[name] = np.frombuffer(raw, dtype, length // np.dtype(dtype).itemsize, at).reshape(shape)
+            at += length
+        decisions = cls(before, operations, types=_names(raw, at, types), **arrays)
+        _check(decisions)
+        return decisions
+
+
+def _layout(placings: int, bits: int, edges: int) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [
+        ("steps", "<u4", (placings,)), ("columns", "<i4", (placings,)), ("variant_of", "<i4", (placings,)),
+        ("kinds", "u1", (placings,)), ("words", "u1", (placings,)), ("sizes", "u1", (placings,)),
+        ("ids", "u1", (placings, ID_BYTES)), ("bits", "<u2", (bits,)),
+        ("edge_steps", "<u4", (edges,)), ("weights", "<f4", (edges,)), ("edge_types", "<u2", (edges,)),
+        ("edge_kinds", "u1", (edges,)), ("sources", "u1", (edges, ID_BYTES)), ("targets", "u1", (edges, ID_BYTES)),
+    ]  # fmt: skip
+
+
+def _ids(ids: list[bytes]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(len(ids), ID_BYTES)
+
+
+def _names(raw: bytes, at: int, count: int) -> tuple[str, ...]:
+    names = []
+    try:
+        for _ in range(count):
+            (length,) = struct.unpack_from("<H", raw, at)
+            name = raw[at + 2 : at + 2 + length]
+            if len(name) != length or not 0 < length <= MAX_TYPE_BYTES:
+                raise MalformedDecisionsError("a relationship's type is cut off, empty or too long")
+            names.append(name.decode("utf-8", "surrogatepass"))
+            at += 2 + length
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MalformedDecisionsError("the relationships' types are malformed") from error
+    if at != len(raw) or len(set(names)) != len(names):
+        raise MalformedDecisionsError("bytes follow the decisions, or a type comes twice")
+    return tuple(names)
+
+
+def _check(d: Decisions) -> None:
+    take = d.kinds == Kind.TAKE
+    rows = np.repeat(np.arange(d.kinds.size), d.sizes)
+    rules = {
+        "negative number of operations": d.before >= 0,
+        "kinds": (d.kinds <= Kind.DELETE).all(),
+        "edge_kinds": np.isin(d.edge_kinds, (Kind.RELATE, Kind.UNRELATE)).all(),
+        "steps": _ascending(d.steps, d.operations),
+        "edge_steps": _ascending(d.edge_steps, d.operations),
+        "columns": (d.columns >= 0).all(),
+        "variant_of": ((d.variant_of == -1) | take & (d.variant_of >= 0)).all(),
+        "sizes": (take == (d.sizes > 0)).all() and (d.sizes <= MAX_BITS).all(),
+        "number of bits": int(d.sizes.sum()) == d.bits.size,
+    }
+    for name, good in rules.items():
+        if not good:
+            raise MalformedDecisionsError(f"impossible values: {name}")
+    ascending = (d.bits[1:] > d.bits[:-1]) | (rows[1:] != rows[:-1])
+    words = np.bincount(rows[d.bits < WORD_BITS], minlength=d.kinds.size)
+    if (d.bits == PAD).any() or not ascending.all() or (words != d.words).any():
+        raise MalformedDecisionsError("impossible values: bits or words")
+    weights = np.where(d.edge_kinds == Kind.RELATE, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
+    if not weights.all() or (d.edge_types >= len(d.types)).any():
+        raise MalformedDecisionsError("impossible values: weights or edge_types")
+
+
+def _ascending(steps: npt.NDArray[np.uint32], operations: int) -> bool:
+    inside = bool(((steps >= 1) & (steps <= operations)).all())
+    return inside and bool((steps[1:] >= steps[:-1]).all())

@@ -1,0 +1,56 @@
+"""The hash of a cortex's state: canonical, so that it does not tell by which path the state was reached."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from cortex_runtime.columns.cortex import Cortex
+
+
+def digest_of(cortex: Cortex) -> bytes:
+    """Return the hash (32 bytes) of all that the state table can tell of a cortex."""
+    concepts, arrays = cortex.concepts, cortex.arrays
+    state = blake2b(digest_size=32, person=b"cortexkg-state-1")
+    state.update(cortex.operations.to_bytes(8, "little"))
+    rows = concepts.placed_rows()
+    rows = rows[_order(concepts.ids[rows])]
+    columns = concepts.columns[rows]
+    state.update(rows.size.to_bytes(8, "little"))
+    for part, dtype in (
+        (concepts.ids[rows], "u1"), (columns, "<i4"), (concepts.operations[rows], "<i8"),
+        (arrays.bits[columns], "<u2"), (arrays.words[columns], "u1"), (arrays.variant_of[columns], "<i4"),
+    ):  # fmt: skip
+        state.update(np.ascontiguousarray(part, dtype=dtype))
+    _add_relationships(state, cortex)
+    return state.digest()
+
+
+def _add_relationships(state: blake2b, cortex: Cortex) -> None:
+    edges = cortex.relationships.all()
+    ids = cortex.concepts.ids
+    ranks = np.empty(ids.shape[0], dtype=np.int64)
+    ranks[_order(ids)] = np.arange(ids.shape[0])
+    used = np.unique(edges.types).tolist()
+    names = sorted((cortex.relationships.types[number], number) for number in used)
+    type_ranks = np.zeros(len(cortex.relationships.types), dtype=np.uint16)
+    type_ranks[[number for _, number in names]] = np.arange(len(names))
+    order = np.lexsort((ranks[edges.targets], type_ranks[edges.types], ranks[edges.sources]))
+    for name, _ in names:
+        raw = name.encode("utf-8", "surrogatepass")
+        state.update(len(raw).to_bytes(4, "little") + raw)
+    state.update(order.size.to_bytes(8, "little"))
+    for part, dtype in (
+        (ids[edges.sources[order]], "u1"), (type_ranks[edges.types[order]], "<u2"),
+        (ids[edges.targets[order]], "u1"), (edges.weights[order], "<f4"),
+    ):  # fmt: skip
+        state.update(np.ascontiguousarray(part, dtype=dtype))
+
+
+def _order(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    halves = np.ascontiguousarray(ids).view(">u8").astype(np.uint64).reshape(-1, 2)
+    return np.lexsort((halves[:, 1], halves[:, 0]))

@@ -1,0 +1,143 @@
+"""What a competition has decided and the cortex does not know yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cortex_runtime.columns.decisions import Decision, Kind, Placing, Relating
+from cortex_runtime.columns.encoding import BITS, MAX_BITS, PAD
+from cortex_runtime.columns.free import FreeView
+from cortex_runtime.columns.growth import grown
+from cortex_runtime.columns.model import Bits
+
+if TYPE_CHECKING:
+    from cortex_runtime.columns.cortex import Cortex
+
+Ints = npt.NDArray[np.int64]
+_Edge = tuple[bytes, bytes, str]
+
+
+class Overlay:
+    """The cortex as it would be once the decisions so far are applied.
+
+    Columns that were taken in it are `pending`: their bits are scanned, for they are in no index yet.
+    `hidden` int64[n], ascending: columns of the cortex that are empty by now, or have other bits.
+    """
+
+    def __init__(self, cortex: Cortex) -> None:
+        self._cortex = cortex
+        self.occupied = cortex.columns
+        self.hidden: Ints = np.zeros(0, dtype=np.int64)
+        self.free = FreeView(cortex.free)
+        self._counts = np.zeros(BITS, dtype=np.int32)
+        self._placed: dict[bytes, tuple[int, int] | None] = {}
+        self._concepts: dict[int, int] = {}
+        self._wins: dict[int, int] = {}
+        self._pending: dict[int, int] = {}
+        self._variants: dict[int, int] = {}
+        self._pending_rows = np.zeros((0, MAX_BITS), dtype=np.uint16)
+        self._pending_columns = np.zeros(0, dtype=np.int64)
+        self._end = 0
+        self._edges: dict[_Edge, bool] = {}
+        self._gone: set[bytes] = set()
+
+    def counts(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+        """Return how many columns have each bit."""
+        counts: npt.NDArray[np.int32] = self._cortex.postings.counts[bits] + self._counts[bits]
+        return counts
+
+    def place_of(self, identifier: bytes) -> tuple[int, int] | None:
+        """Return (column, operation by which it came there) of a concept, None when there is none."""
+        if identifier in self._placed:
+            return self._placed[identifier]
+        return self._cortex.place_of(identifier)
+
+    def concepts_on(self, column: int) -> int:
+        """Return how many concepts are on a column."""
+        known = self._concepts.get(column)
+        return self._cortex.concepts_on(column) if known is None else known
+
+    def rests_until(self, column: int) -> int:
+        """Return the last operation at which a column is refractory."""
+        won = self._wins.get(column)
+        return self._cortex.rests_until(column) if won is None else won + self._cortex.settings.refractory
+
+    def variant_of(self, column: int) -> int:
+        """Return the column that a column was a variant of when it was taken, -1 none."""
+        known = self._variants.get(column)
+        return int(self._cortex.arrays.variant_of[column]) if known is None else known
+
+    def rows(self, columns: Ints) -> npt.NDArray[np.uint16]:
+        """Return the bits uint16[n, 40] of columns."""
+        rows = np.empty((columns.size, MAX_BITS), dtype=np.uint16)
+        for index, column in enumerate(columns.tolist()):
+            rows[index] = self._row(column)
+        return rows
+
+    def bits_of(self, column: int) -> Bits:
+        """Return the bits uint16[n] of a column."""
+        row = self._row(column)
+        return row[: int(np.searchsorted(row, PAD))].copy()
+
+    def pending(self) -> tuple[Ints, npt.NDArray[np.uint16]]:
+        """Return the pending columns int64[n] and their bits uint16[n, 40]; given-back ones have none."""
+        return self._pending_columns[: self._end], self._pending_rows[: self._end]
+
+    def has_edge(self, source: bytes, target: bytes, name: str) -> bool:
+        """Tell whether there is a relationship."""
+        known = self._edges.get((source, target, name))
+        if known is not None:
+            return known
+        return not {source, target} & self._gone and self._cortex.has_edge(source, target, name)
+
+    def add(self, decision: Decision) -> None:
+        """Go on as if a decision were applied. A TAKE's column has been taken from `free` already."""
+        if isinstance(decision, Relating):
+            self._edges[decision.source, decision.target, decision.type] = decision.kind == Kind.RELATE
+        elif decision.kind in (Kind.TAKE, Kind.JOIN):
+            self._place(decision)
+        else:
+            self._leave(decision)
+
+    def _row(self, column: int) -> Bits:
+        place = self._pending.get(column)
+        row: Bits = self._cortex.arrays.bits[column] if place is None else self._pending_rows[place]
+        return row
+
+    def _place(self, decision: Placing) -> None:
+        column = decision.column
+        self._placed[decision.id] = (column, decision.operation)
+        self._concepts[column] = self.concepts_on(column) + 1
+        self._wins[column] = decision.operation
+        if decision.kind == Kind.TAKE:
+            self.occupied += 1
+            self._counts[decision.bits] += 1
+            self._variants[column] = decision.variant_of
+            self._pending[column] = self._end
+            self._pending_rows = grown(self._pending_rows, self._end + 1, fill=PAD)
+            self._pending_columns = grown(self._pending_columns, self._end + 1)
+            self._pending_rows[self._end, : decision.bits.size] = decision.bits
+            self._pending_columns[self._end] = column
+            self._end += 1
+
+    def _leave(self, decision: Placing) -> None:
+        column = decision.column
+        self._placed[decision.id] = None
+        self._concepts[column] = left = self.concepts_on(column) - 1
+        if not left:
+            self.occupied -= 1
+            self._counts[self.bits_of(column)] -= 1
+            place = self._pending.pop(column, None)
+            if place is None:
+                self.hidden = np.insert(self.hidden, np.searchsorted(self.hidden, column), column)
+            else:
+                self._pending_rows[place] = PAD
+            self.free.release(column, self.rests_until(column), decision.operation)
+        if decision.kind == Kind.DELETE:
+            self._gone.add(decision.id)
+            for edge in self._edges:
+                if decision.id in edge[:2]:
+                    self._edges[edge] = False
