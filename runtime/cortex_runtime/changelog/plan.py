@@ -32,7 +32,7 @@ from cortex_runtime.columns import (
     Outcome,
     Put,
     Relate,
-    Unencodable,
+    NothingToEncodeError,
     Unrelate,
 )
 from cortex_runtime.formats.messages import (
@@ -196,7 +196,7 @@ async def _encode(write: Write) -> list[tuple[Operation, Encoding | None]]:
 def _encoding(operation: PutOperation) -> Encoding:
     try:
         return ENCODER.encode(operation.text)
-    except Unencodable as error:
+    except NothingToEncodeError as error:
         raise Rejected("invalid", f"The text of {operation.id!r} cannot be encoded: {error}.") from error
 
 
@@ -216,7 +216,7 @@ class _Planner:
                 here[operation.id] = isinstance(operation, PutOperation)
             elif isinstance(operation, RelateOperation):
                 source = operation.source
-                if not here.get(source, self._competition.contains(self._record(source))):
+                if not here.get(source, self._record(source) in self._competition):
                     raise Rejected("not_found", f"There is no concept {source!r} to relate from.")
 
     async def add(self, encoded: list[tuple[Operation, Any]]) -> list[OperationResult]:
@@ -244,13 +244,14 @@ class _Planner:
         plan, slot = self._plan, self._plan.slot
         seq = slot.seq + len(plan.changes) + 1
         decisions = self._competition.decisions()
+        operations = decisions.before + decisions.operations
         entry = ChangeEntry(decisions.to_bytes(), list(self._touched))
         place = change_place(self._tenant, self._cortex, slot.number, seq)
         sealed = self._directory.seal(place, msgspec.msgpack.encode(entry))
         digest = hashlib.sha256(digest + sealed).digest()
         plan.changes.append(
             PlannedChange(
-                seq, self._tenant, self._cortex, self._competition.operations, entry, sealed, digest
+                seq, self._tenant, self._cortex, operations, entry, sealed, digest
             )
         )
         return digest
@@ -258,15 +259,17 @@ class _Planner:
     def _put(self, operation: PutOperation, encoding: Any) -> OperationResult:
         record = self._record(operation.id)
         outcome = self._competition.add(Put(id=record, bits=encoding.bits, words=encoding.words))
+        placed = outcome.record
+        assert placed is not None
         entry = ConceptEntry(
-            operation.id, operation.text, operation.properties, outcome.column, outcome.operation,
-            outcome.bits.astype("<u2").tobytes(), outcome.words, outcome.variant_of,
+            operation.id, operation.text, operation.properties, placed.column, placed.operation,
+            placed.bits.astype("<u2").tobytes(), placed.words, placed.variant_of,
         )  # fmt: skip
         sealed = self._directory.seal(
             concept_place(self._tenant, record, outcome.operation), msgspec.msgpack.encode(entry)
         )
         self._touched[record] = None
-        row = self._cortex, outcome.column, outcome.operation, sealed
+        row = self._cortex, placed.column, outcome.operation, sealed
         self._plan.concepts[self._tenant, record] = row
         for edge in operation.relationships:
             self._relate(operation.id, edge.type, edge.target, edge.weight)
@@ -313,8 +316,7 @@ class _Planner:
 
 
 def _result(name: str, outcome: Outcome) -> OperationResult:
-    variant = outcome.variant_of
     return OperationResult(
-        id=name, outcome=outcome.kind, column=outcome.column if outcome.column >= 0 else None,
-        overlap=outcome.overlap, variant_of=variant if variant is not None and variant >= 0 else None,
+        id=name, outcome=outcome.kind, column=outcome.column, overlap=outcome.overlap,
+        variant_of=outcome.variant_of if outcome.variant_of >= 0 else None,
     )  # fmt: skip

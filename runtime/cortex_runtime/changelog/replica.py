@@ -123,9 +123,9 @@ class Replica:
         cortices = [cortex for slot in self.slots.values() for cortex in slot.cortices.values()]
         return Totals(
             columns=sum(cortex.columns for cortex in cortices),
-            concepts=sum(cortex.concepts for cortex in cortices),
-            relationships=sum(cortex.relationships for cortex in cortices),
-            pending=sum(cortex.pending_relationships for cortex in cortices),
+            concepts=sum(cortex.concept_count for cortex in cortices),
+            relationships=sum(cortex.relationship_count for cortex in cortices),
+            pending=sum(cortex.pending_count for cortex in cortices),
             queue=sum(owner.queued for owner in self.owners.values()),
         )
 

@@ -24,6 +24,7 @@ from cortex_runtime.columns import ConceptRecord, Cortex, CortexSettings, Decisi
 from cortex_runtime.security.directory import Directory
 
 SETTINGS = CortexSettings()
+EMPTY = Cortex(SETTINGS)
 FETCH_ROWS = 2000
 Row = tuple[Any, ...]
 _CHANGES = """
@@ -49,15 +50,19 @@ class Slot:
 
     def cortex(self, tenant: str, name: str) -> Cortex:
         """Return a cortex, an empty one that is not kept when nothing was ever put in it."""
-        return self.cortices.get((tenant, name)) or Cortex(SETTINGS)
+        return self.cortices.get((tenant, name), EMPTY)
 
     def apply(self, change: Change, entry: ChangeEntry) -> None:
         """Repeat one change. Raises Diverged when it does not follow on what was applied."""
         chained = hashlib.sha256(self.digest + change.entry).digest()
         if change.seq != self.seq + 1 or chained != change.digest:
             raise Diverged(f"slot {self.number}: {self.seq} is not followed by {change.seq}")
-        cortex = self.cortices.setdefault((change.tenant, change.cortex), Cortex(SETTINGS))
-        cortex.apply(Decisions.from_bytes(entry.decisions))
+        cortex = self.cortices.get((change.tenant, change.cortex)) or Cortex(SETTINGS)
+        try:
+            cortex.apply(Decisions.from_bytes(entry.decisions))
+        except ValueError as error:
+            raise Diverged(f"slot {self.number}: change {change.seq} does not apply: {error}") from error
+        self.cortices[change.tenant, change.cortex] = cortex
         self.token, self.seq, self.digest = change.token, change.seq, change.digest
         self.moved.set()
         self.moved = asyncio.Event()

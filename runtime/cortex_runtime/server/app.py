@@ -55,7 +55,9 @@ class Application:
                 log.exception("request failed", request_id=request_id, route=route.path)
             status, body = failure.status, _explain(failure, request_id)
             self._audit_refusal(route, request, scope, failure, request_id)
-        protocol.response_bytes(status, [JSON, ("x-request-id", request_id)], body)
+        protocol.response_bytes(
+            status, [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)], body
+        )
         self._measure(route, scope.method, status, begun)
 
     async def _admit(self, route: Route, tenant: str | None, scope: Scope) -> Caller:

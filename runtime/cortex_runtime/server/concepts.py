@@ -8,7 +8,8 @@ import msgspec
 
 from cortex_runtime.changelog.database import Database
 from cortex_runtime.changelog.slots import Slot
-from cortex_runtime.columns import QueryMatch, Unencodable
+from cortex_runtime.columns import Match as ColumnMatch
+from cortex_runtime.columns import NothingToEncodeError
 from cortex_runtime.formats.messages import (
     BatchRequest,
     BatchResponse,
@@ -97,13 +98,16 @@ async def query(service: Service, request: Request) -> bytes:
     text = wanted.text or await _text_of(service, source, slot, tenant, name, wanted.concept or "")
     try:
         encoding = service.encoder.encode(text)
-    except Unencodable as error:
+    except NothingToEncodeError as error:
         raise RequestError("invalid", f"The text cannot be encoded: {error}.") from error
-    result = slot.cortex(tenant, name).query(encoding, k=wanted.k, hops=wanted.hops, decay=wanted.decay)
+    result = slot.cortex(tenant, name).query(encoding, wanted.k, hops=wanted.hops, decay=wanted.decay)
     position = service.position(slot)
-    records = {record for match in result.matches for record in _records(match)}
+    # A column may have several concepts; they stand beside each other.
+    found = [(match, record) for match in result.matches for record in match.ids]
+    found = found[: 2 * wanted.k if wanted.hops else wanted.k]
+    records = {record for match, record in found} | {r for match, _ in found for r in _on_path(match)}
     stored = await service.contents.concepts(source, slot, tenant, records)
-    matches = [_match(match, stored) for match in result.matches if match.id in stored]
+    matches = [_match(match, record, stored) for match, record in found if record in stored]
     return encode(QueryResponse(matches=matches, capped=result.capped, position=position))
 
 
@@ -117,13 +121,12 @@ async def _text_of(
     return stored[0].text
 
 
-def _records(match: QueryMatch) -> set[bytes]:
-    steps = (record for step in match.path for record in (step.source, step.target))
-    return {match.id, *steps}
+def _on_path(match: ColumnMatch) -> set[bytes]:
+    return {record for step in match.path for record in (step.source, step.target)}
 
 
-def _match(match: QueryMatch, stored: dict[bytes, Stored]) -> Match:
-    entry = stored[match.id][0]
+def _match(match: ColumnMatch, record: bytes, stored: dict[bytes, Stored]) -> Match:
+    entry = stored[record][0]
     return Match(
         id=entry.id, text=entry.text, properties=entry.properties, column=match.column,
         overlap=match.overlap, activation=match.activation,
