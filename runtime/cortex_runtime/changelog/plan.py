@@ -207,6 +207,7 @@ class _Planner:
         self._plan, self._tenant, self._cortex, self._directory = plan, tenant, cortex, directory
         self._competition = Competition(plan.slot.cortex(tenant, cortex))
         self._touched: dict[bytes, None] = {}
+        self._names: dict[tuple[str, str], bytes] = {}
 
     def check(self, write: Write) -> None:
         """Refuse a write that relates from a concept which is not there. Raises Rejected."""
@@ -249,11 +250,7 @@ class _Planner:
         place = change_place(self._tenant, self._cortex, slot.number, seq)
         sealed = self._directory.seal(place, msgspec.msgpack.encode(entry))
         digest = hashlib.sha256(digest + sealed).digest()
-        plan.changes.append(
-            PlannedChange(
-                seq, self._tenant, self._cortex, operations, entry, sealed, digest
-            )
-        )
+        plan.changes.append(PlannedChange(seq, self._tenant, self._cortex, operations, entry, sealed, digest))
         return digest
 
     def _put(self, operation: PutOperation, encoding: Any) -> OperationResult:
@@ -308,11 +305,16 @@ class _Planner:
         return _result(source, outcome)
 
     def _edge(self, source: bytes, type_: str, target: bytes) -> tuple[str, bytes, bytes, bytes]:
-        type_id = self._directory.record_id(self._tenant, f"{self._cortex}/type", type_)
-        return self._tenant, source, type_id, target
+        return self._tenant, source, self._named(f"{self._cortex}/type", type_), target
 
     def _record(self, name: str) -> bytes:
-        return self._directory.record_id(self._tenant, self._cortex, name)
+        return self._named(self._cortex, name)
+
+    def _named(self, kind: str, name: str) -> bytes:
+        found = self._names.get((kind, name))
+        if found is None:
+            found = self._names[kind, name] = self._directory.record_id(self._tenant, kind, name)
+        return found
 
 
 def _result(name: str, outcome: Outcome) -> OperationResult:

@@ -25,7 +25,7 @@ from cortex_runtime.security.directory import Directory
 
 SETTINGS = CortexSettings()
 EMPTY = Cortex(SETTINGS)
-FETCH_ROWS = 2000
+FETCH_ROWS = 200
 Row = tuple[Any, ...]
 _CHANGES = """
     select seq, token, tenant, cortex, entry, digest from change
@@ -162,14 +162,10 @@ async def _relationships(
 
 async def _stream(connection: Connection, query: str, *parameters: object) -> AsyncIterator[Row]:
     async with connection.cursor("load", binary=True) as cursor:
-        cursor.itersize = FETCH_ROWS
         await cursor.execute(query, parameters)
-        count = 0
-        async for row in cursor:
-            yield row
-            count += 1
-            if count % 100 == 0:
-                await asyncio.sleep(0)
+        while rows := await cursor.fetchmany(FETCH_ROWS):
+            for row in rows:
+                yield row
 
 
 async def _fetch(connection: Connection, query: str, *parameters: object) -> list[Row]:

@@ -38,7 +38,7 @@ class WrappedKey:
 
 @dataclass(frozen=True, slots=True)
 class TenantEntry:
-    """A tenant as the database has it."""
+    """A tenant as the database has it. `active_version` is that of the key that seals, 0 when there is none."""
 
     name: str
     tier: str
@@ -49,11 +49,11 @@ class TenantEntry:
     created_at: str
     api_keys: dict[str, bytes] = field(repr=False)
     data_keys: dict[int, WrappedKey] = field(repr=False)
+    active_version: int = 0
 
-    @property
-    def active_version(self) -> int:
-        """Return the version that seals. Raises LookupError when there is none."""
-        return next(key.version for key in self.data_keys.values() if key.state == "ACTIVE")
+    def __post_init__(self) -> None:
+        active = [key.version for key in self.data_keys.values() if key.state == "ACTIVE"]
+        object.__setattr__(self, "active_version", active[0] if active else 0)
 
 
 class UnknownKey(LookupError):
