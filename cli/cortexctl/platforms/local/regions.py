@@ -1,0 +1,250 @@
+"""A region as a tree of processes: etcd, Patroni, HAProxy and the nodes; and the edge outside of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cortexctl import durable, tools
+from cortexctl.deployment import Deployment, Node, Region
+from cortexctl.errors import UsageError
+from cortexctl.platforms.local import account, etcd, haproxy, patroni, supervisor
+from cortexctl.platforms.local.supervisor import Program
+from cortexctl.platforms.local.tree import NO_ANSWER, Tree
+
+if TYPE_CHECKING:
+    from cortexctl.platforms.local.account import Account
+
+LOCK_PATIENCE = 120.0
+NODE_PATIENCE = 20
+POLL = 0.05
+
+
+def tree_of(region: Region) -> Tree:
+    """Return a region's tree."""
+    return Tree(region.directory, region.supervisor_port)
+
+
+def edge_of(deployment: Deployment) -> Tree:
+    """Return the edge's tree."""
+    return Tree(deployment.directory / "edge", deployment.edge_supervisor_port)
+
+
+def node_of(region: Region, name: str) -> Node:
+    """Return a region's node. Raises UsageError."""
+    for node in region.nodes:
+        if node.name == name:
+            return node
+    raise UsageError(
+        f"There is no node {name!r} in {region.name}.", todo="Name one that cortexctl status shows."
+    )
+
+
+def start(deployment: Deployment, region: Region) -> None:
+    """Start a region, its nodes included; no-op when it runs. Waits for its supervisor, not its database."""
+    runner = account.choose(deployment.directory)
+    with _exclusive(deployment, region.name):
+        tree = tree_of(region)
+        if tree.states():
+            return
+        _prepare(deployment, region, runner)
+        tree.stop(patience=0)
+        _write_configurations(deployment, region)
+        tree.start(runner, _programs(deployment, region))
+
+
+def stop(deployment: Deployment, region: Region) -> None:
+    """Stop a region: nodes drain first, all at once. No-op when nothing of it lives."""
+    with _exclusive(deployment, region.name):
+        tree = tree_of(region)
+        _stop_programs(tree, [node.name for node in region.nodes])
+        tree.stop()
+
+
+def start_node(deployment: Deployment, region: Region, node: Node) -> None:
+    """Start a node of a running region; no-op when it runs."""
+    runner = account.choose(deployment.directory)
+    with _exclusive(deployment, region.name):
+        _prepare(deployment, region, runner)
+        _write_configurations(deployment, region)
+        tree = tree_of(region)
+        held = hold_file(region, node)
+        server = tree.supervisor(timeout=NODE_PATIENCE + 5)
+        if held.exists():
+            server.stop(node.name)
+            held.unlink()
+            durable.sync_directory(held.parent)
+        supervisor.write(region.directory, region.supervisor_port, _programs(deployment, region))
+        server.add(node.name)
+        _open_slot(region, node)
+
+
+def stop_node(deployment: Deployment, region: Region, name: str) -> None:
+    """Stop a node, which drains, and forget it; no-op when there is none. `name` may be unknown by now."""
+    with _exclusive(deployment, region.name):
+        tree = tree_of(region)
+        if tree.init():
+            server = tree.supervisor(timeout=NODE_PATIENCE + 10)
+            server.stop(name)
+            server.remove(name)
+        if slot := _slot_of(region, name):
+            with suppress(OSError):
+                haproxy.tell(region.directory, [f"set server {haproxy.BACKEND}/{slot} state maint"])
+
+
+def start_edge(deployment: Deployment) -> None:
+    """Start the edge; no-op when it runs."""
+    runner = account.choose(deployment.directory)
+    with _exclusive(deployment, "edge"):
+        tree = edge_of(deployment)
+        if tree.states():
+            return
+        for part in ("", "certs", "log", "run"):
+            runner.make_directory(tree.directory / part)
+        if not deployment.ca_certificate.exists():
+            _prepare(deployment, deployment.regions[0], runner)
+        durable.write(tree.directory / "certs" / "ca.crt", deployment.ca_certificate.read_bytes())
+        durable.write(tree.directory / "haproxy.cfg", haproxy.edge(deployment).encode())
+        tree.stop(patience=0)
+        tree.start(runner, [_haproxy()])
+
+
+def stop_edge(deployment: Deployment) -> None:
+    """Stop the edge; no-op when nothing of it lives."""
+    with _exclusive(deployment, "edge"):
+        edge_of(deployment).stop()
+
+
+def hold_file(region: Region, node: Node) -> Path:
+    """Return the file that keeps a node down while it exists."""
+    return region.directory / "nodes" / f"{node.name}.held"
+
+
+@contextmanager
+def _exclusive(deployment: Deployment, name: str) -> Iterator[None]:
+    """One at a time: a provisioner of an `up` that was killed may still be at work."""
+    place = deployment.directory / "locks"
+    place.mkdir(mode=0o700, exist_ok=True)
+    with durable.exclusive(place / f"{name}.lock", f"{name} of {deployment.name}", patience=LOCK_PATIENCE):
+        yield
+
+
+def _prepare(deployment: Deployment, region: Region, runner: Account) -> None:
+    wanted = [region.directory / "log", region.directory / "secrets" / "keyring.json"]
+    wanted += [region.directory / "secrets" / "cortex.pgpass", region.directory / "certs" / "server.pem"]
+    wanted += [region.directory / "certs" / f"{node.name}.crt" for node in region.nodes]
+    if all(path.exists() for path in wanted):
+        return
+    from cortexctl.platforms.local import preparation  # noqa: PLC0415 - cryptography takes its time to load
+
+    preparation.prepare_region(deployment, region, runner)
+
+
+def _write_configurations(deployment: Deployment, region: Region) -> None:
+    passwords = json.loads((deployment.directory / "ca" / "database.json").read_bytes())
+    files = {
+        "patroni.yml": patroni.render(deployment, region, passwords),
+        "haproxy.cfg": haproxy.region(region),
+    }
+    for node in region.nodes:
+        files[f"nodes/{node.name}.json"] = json.dumps(node_configuration(deployment, region, node), indent=1)
+    for name, content in files.items():
+        durable.write(region.directory / name, content.encode())
+
+
+def node_configuration(deployment: Deployment, region: Region, node: Node) -> dict[str, object]:
+    """Return what a node is told."""
+    here = region.directory.resolve()
+    secrets, certificates = here / "secrets", here / "certs"
+    return {
+        "deployment": deployment.name,
+        "name": node.name,
+        "region": region.name,
+        "host": "127.0.0.1",
+        "port": node.port,
+        "tls": {
+            "ca": str(certificates / "ca.crt"),
+            "certificate": str(certificates / f"{node.name}.crt"),
+            "key": str(certificates / f"{node.name}.key"),
+        },
+        "database": {
+            "name": "cortexkg",
+            "user": "cortex",
+            "passfile": str(secrets / "cortex.pgpass"),
+            "hosts": [
+                {"region": other.name, "host": "127.0.0.1", "port": other.postgres_port}
+                for other in deployment.regions
+            ],
+        },
+        "tokens": {
+            "signing_key": str(secrets / "token-signing.key"),
+            "signing_public": str(secrets / "token-signing.pub"),
+            "operator_public": str(secrets / "operator.pub"),
+        },
+        "keyring": str(secrets / "keyring.json"),
+        "log": str(here / "log" / f"{node.name}.log"),
+    }
+
+
+def _programs(deployment: Deployment, region: Region) -> list[Program]:
+    member = etcd.command(deployment, region)
+    if etcd.must_rejoin(deployment, region):
+        place = str(deployment.directory.resolve())
+        member = (sys.executable, "-P", "-m", "cortexctl.platforms.local.etcd", place, region.name)
+    # A node is ended before what it needs: the higher priority first.
+    return [
+        Program("etcd", member, 100, {"GOGC": "50"} | tools.find("etcd").environment),
+        Program("patroni", patroni.command(), 200, patroni.environment(), patience=30),
+        _haproxy(),
+        *(_node_program(node) for node in region.nodes),
+    ]
+
+
+def _haproxy() -> Program:
+    tool = tools.find("haproxy")
+    return Program("haproxy", (str(tool.path), "-db", "-f", "haproxy.cfg"), 300, tool.environment, patience=3)
+
+
+def _node_program(node: Node) -> Program:
+    return Program(
+        node.name,
+        (sys.executable, "-P", "-m", "cortex_runtime.main", "serve", f"nodes/{node.name}.json"),
+        400,
+        {},
+        patience=NODE_PATIENCE,
+        held=f"nodes/{node.name}.held",
+    )
+
+
+def _stop_programs(tree: Tree, names: Sequence[str]) -> None:
+    """Stop programs side by side and wait for their ends; supervisord takes one at a time."""
+    with suppress(*NO_ANSWER):
+        if tree.init() is None:
+            return
+        server = tree.supervisor()
+        for name in names:
+            server.stop(name, wait=False)
+        until = time.monotonic() + NODE_PATIENCE + 5
+        while time.monotonic() < until:
+            states = server.states()
+            if not any(states.get(name) in ("RUNNING", "STARTING", "STOPPING") for name in names):
+                return
+            time.sleep(POLL)
+
+
+def _slot_of(region: Region, name: str) -> str:
+    """Return the server of HAProxy for a node, whose number is the last part of its name."""
+    number = name.rpartition("-")[2]
+    return haproxy.slot(region, region.first_port + 7 + int(number)) if number.isdigit() else ""
+
+
+def _open_slot(region: Region, node: Node) -> None:
+    """Let HAProxy take a node in: down until its first good health check."""
+    server = f"{haproxy.BACKEND}/{haproxy.slot(region, node.port)}"
+    with suppress(OSError):  # it will read it from its configuration
+        haproxy.tell(region.directory, [f"set server {server} state ready"])
