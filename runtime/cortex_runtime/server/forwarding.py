@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from urllib.parse import quote
 
 import httpx
 
@@ -48,7 +49,7 @@ class Forwarder:
             headers["cortex-position"] = f"{at.slot}.{at.token}.{at.seq}"
         try:
             response = await self._http.request(
-                request.method, address + request.path, content=request.body, headers=headers
+                request.method, address + encoded(request.path), content=request.body, headers=headers
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotReached(str(error)) from error
@@ -59,3 +60,9 @@ class Forwarder:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def encoded(path: str) -> str:
+    """Return a decoded path as it goes into a URL; steps of dots alone would be resolved away."""
+    steps = path.split("/")
+    return "/".join(step.replace(".", "%2E") if step in {".", ".."} else quote(step) for step in steps)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -70,12 +69,14 @@ class Route:
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        parts = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
-        object.__setattr__(self, "pattern", re.compile(parts))
+        parts = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path.replace("{concept}", "(?P<concept>.+)"))
+        object.__setattr__(self, "pattern", re.compile(parts, re.DOTALL))
 
 
 def match(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]]:
-    """Return the route of a request and the names in its path.
+    """Return the route of a request and the names in its path, which the server has percent-decoded.
+
+    A concept's id is the rest of its path: it may have slashes.
 
     Raises RequestError: not_found, method_not_allowed, or invalid for a name that nothing can have.
     """
@@ -104,10 +105,6 @@ def parse_position(header: str | None) -> Position | None:
 
 
 def _name(kind: str, value: str) -> str:
-    try:
-        name = unquote_to_bytes(value).decode()
-    except UnicodeDecodeError:
-        raise RequestError("invalid", f"The {kind} in the path is not UTF-8.") from None
-    if not _NAMES[kind].fullmatch(name):
+    if not _NAMES[kind].fullmatch(value):
         raise RequestError("invalid", f"No {kind} can be named so.")
-    return name
+    return value
