@@ -46,9 +46,9 @@ def concept_place(tenant: str, record: bytes, operation: int) -> Place:
     return Place(tenant, "concept", record, version=operation)
 
 
-def relationship_place(tenant: str, source: bytes, type_id: bytes, target: bytes) -> Place:
-    """Return where a relationship's entry stands."""
-    return Place(tenant, "relationship", source + type_id + target)
+def relationship_place(tenant: str, edge: bytes) -> Place:
+    """Return where a relationship's entry stands; `edge` is source, type and target, 16 bytes each."""
+    return Place(tenant, "relationship", edge)
 
 
 def change_place(tenant: str, cortex: str, slot: int, seq: int) -> Place:

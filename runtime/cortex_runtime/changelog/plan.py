@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -29,10 +29,10 @@ from cortex_runtime.columns import (
     Delete,
     Encoder,
     Encoding,
+    NothingToEncodeError,
     Outcome,
     Put,
     Relate,
-    NothingToEncodeError,
     Unrelate,
 )
 from cortex_runtime.formats.messages import (
@@ -101,6 +101,22 @@ class PlannedChange:
     digest: bytes
 
 
+class ConceptRow(NamedTuple):
+    """A row of the table `concept`; `operation` is the version of the sealed `entry`."""
+
+    cortex: str
+    column: int
+    operation: int
+    entry: bytes
+
+
+class RelationshipRow(NamedTuple):
+    """A row of the table `relationship`."""
+
+    cortex: str
+    entry: bytes
+
+
 @dataclass(slots=True)
 class Plan:
     """All parameters of one append."""
@@ -110,39 +126,37 @@ class Plan:
     writes: list[Write] = field(default_factory=list)
     rejected: list[tuple[Write, Rejected]] = field(default_factory=list)
     changes: list[PlannedChange] = field(default_factory=list)
-    concepts: dict[tuple[str, bytes], tuple[str, int, int, bytes]] = field(default_factory=dict)
-    relationships: dict[tuple[str, bytes, bytes, bytes], tuple[str, bytes]] = field(default_factory=dict)
-    deleted: dict[tuple[str, bytes], None] = field(default_factory=dict)
-    unrelated: dict[tuple[str, bytes, bytes, bytes], None] = field(default_factory=dict)
+    concepts: dict[tuple[str, bytes], ConceptRow] = field(default_factory=dict)
+    relationships: dict[tuple[str, bytes], RelationshipRow] = field(default_factory=dict)
+    deleted: dict[tuple[str, bytes], str] = field(default_factory=dict)
+    unrelated: dict[tuple[str, bytes], str] = field(default_factory=dict)
     answers: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     sealed_answers: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
 
     statement = (
         "select append(%s::smallint, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], %s::bytea[], %s,"
-        " %s::text[], %s::text[], %s::bytea[], %s::int[], %s::bigint[], %s::int[], %s::bytea[],"
-        " %s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s::int[], %s::bytea[],"
-        " %s::text[], %s::bytea[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[],"
-        " %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s)"
+        " %s::int[], %s::bytea[], %s::int[], %s::bigint[], %s::bytea[], %s::int[], %s::bytea[], %s::bytea[],"
+        " %s::int[], %s::bytea[], %s::int[], %s::bytea[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s)"
     )
 
     def parameters(self, node: str) -> list[Any]:
         """Return the parameters of `statement`."""
         c, r = list(self.concepts.items()), list(self.relationships.items())
-        dc, dr = list(self.deleted), list(self.unrelated)
+        dc, dr = list(self.deleted.items()), list(self.unrelated.items())
+        number = {(change.tenant, change.cortex): index for index, change in enumerate(self.changes, 1)}
+        versions = {(key[0], key_version_of(row.entry)) for key, row in c}
+        versions |= {(key[0], key_version_of(row.entry)) for key, row in r}
         kept = [(write, self.sealed_answers[write.tenant, write.key]) for write in self.writes]
-        versions = {(key[0], key_version_of(row[3])) for key, row in c}
-        versions |= {(key[0], key_version_of(row[1])) for key, row in r}
         return [
             self.slot.number, node, self.token, self.slot.seq, self.slot.digest,
             [x.tenant for x in self.changes], [x.cortex for x in self.changes],
             [x.operations for x in self.changes], [x.sealed for x in self.changes],
             Jsonb([{"tenant": tenant, "version": version} for tenant, version in sorted(versions)]),
-            [k[0] for k, _ in c], [v[0] for _, v in c], [k[1] for k, _ in c], [v[1] for _, v in c],
-            [v[2] for _, v in c], [key_version_of(v[3]) for _, v in c], [v[3] for _, v in c],
-            [k[0] for k, _ in r], [v[0] for _, v in r], [k[1] for k, _ in r], [k[2] for k, _ in r],
-            [k[3] for k, _ in r], [key_version_of(v[1]) for _, v in r], [v[1] for _, v in r],
-            [k[0] for k in dc], [k[1] for k in dc],
-            [k[0] for k in dr], [k[1] for k in dr], [k[2] for k in dr], [k[3] for k in dr],
+            [number[k[0], v.cortex] for k, v in c], [k[1] for k, _ in c], [v.column for _, v in c],
+            [v.operation for _, v in c], [v.entry for _, v in c],
+            [number[k[0], v.cortex] for k, v in r], [k[1] for k, _ in r], [v.entry for _, v in r],
+            [number[k[0], v] for k, v in dc], [k[1] for k, _ in dc],
+            [number[k[0], v] for k, v in dr], [k[1] for k, _ in dr],
             [write.tenant for write, _ in kept], [write.key for write, _ in kept],
             [write.mac for write, _ in kept], [answer for _, answer in kept],
             Jsonb([write.event for write in self.writes]),
@@ -266,7 +280,7 @@ class _Planner:
             concept_place(self._tenant, record, outcome.operation), msgspec.msgpack.encode(entry)
         )
         self._touched[record] = None
-        row = self._cortex, placed.column, outcome.operation, sealed
+        row = ConceptRow(self._cortex, placed.column, outcome.operation, sealed)
         self._plan.concepts[self._tenant, record] = row
         for edge in operation.relationships:
             self._relate(operation.id, edge.type, edge.target, edge.weight)
@@ -278,8 +292,8 @@ class _Planner:
         plan, tenant = self._plan, self._tenant
         self._touched[record] = None
         plan.concepts.pop((tenant, record), None)
-        plan.deleted[tenant, record] = None
-        for key in [k for k in plan.relationships if k[0] == tenant and record in (k[1], k[3])]:
+        plan.deleted[tenant, record] = self._cortex
+        for key in [k for k in plan.relationships if k[0] == tenant and record in (k[1][:16], k[1][32:])]:
             del plan.relationships[key]
         return _result(operation.id, outcome)
 
@@ -288,24 +302,23 @@ class _Planner:
         outcome = self._competition.add(
             Relate(source=source_record, target=target_record, type=type_, weight=weight)
         )
-        key = self._edge(source_record, type_, target_record)
+        edge = self._edge(source_record, type_, target_record)
         plain = msgspec.msgpack.encode(RelationshipEntry(source, type_, target, weight))
-        self._plan.relationships[key] = (
-            self._cortex, self._directory.seal(relationship_place(*key), plain)
-        )  # fmt: skip
-        self._plan.unrelated.pop(key, None)
+        sealed = self._directory.seal(relationship_place(self._tenant, edge), plain)
+        self._plan.relationships[self._tenant, edge] = RelationshipRow(self._cortex, sealed)
+        self._plan.unrelated.pop((self._tenant, edge), None)
         return _result(source, outcome)
 
     def _unrelate(self, source: str, type_: str, target: str) -> OperationResult:
         source_record, target_record = self._record(source), self._record(target)
         outcome = self._competition.add(Unrelate(source=source_record, target=target_record, type=type_))
-        key = self._edge(source_record, type_, target_record)
-        self._plan.relationships.pop(key, None)
-        self._plan.unrelated[key] = None
+        edge = self._edge(source_record, type_, target_record)
+        self._plan.relationships.pop((self._tenant, edge), None)
+        self._plan.unrelated[self._tenant, edge] = self._cortex
         return _result(source, outcome)
 
-    def _edge(self, source: bytes, type_: str, target: bytes) -> tuple[str, bytes, bytes, bytes]:
-        return self._tenant, source, self._named(f"{self._cortex}/type", type_), target
+    def _edge(self, source: bytes, type_: str, target: bytes) -> bytes:
+        return source + self._named(f"{self._cortex}/type", type_) + target
 
     def _record(self, name: str) -> bytes:
         return self._named(self._cortex, name)

@@ -164,20 +164,25 @@ language sql security definer set search_path = public, pg_temp as $$
         action text, resource text, result text, reason text, request_id text)
 $$;
 
+-- The version of the data key that a sealed record names: bytes 3 to 6.
+create or replace function key_version_of(sealed bytea) returns int
+language sql immutable strict parallel safe as $$
+    select ('x' || encode(substr(sealed, 3, 4), 'hex'))::bit(32)::int
+$$;
+
 -- The only way anything enters a slot's log: one call, alone in its transaction. It takes the owner's
 -- row FOR SHARE, so that whoever raises the token waits for it; an insert that merely found no owner
 -- would insert nothing and succeed, hence the explicit raise. SQLSTATEs: CX001 not the owner, CX002 the
 -- head moved, CX003 key version not active; unique_violation on idempotency means: done before.
+-- Rows name the change they belong to by its number in p_entries (from 1); an edge is source, type and
+-- target, 16 bytes each, in one.
 create or replace function append(
     p_slot smallint, p_node text, p_token bigint, p_seq bigint, p_digest bytea,
-    p_tenants text[], p_cortices text[], p_operations bigint[], p_entries bytea[],
-    p_versions jsonb,
-    c_tenants text[], c_cortices text[], c_ids bytea[], c_columns int[], c_operations bigint[],
-    c_versions int[], c_entries bytea[],
-    r_tenants text[], r_cortices text[], r_sources bytea[], r_types bytea[], r_targets bytea[],
-    r_versions int[], r_entries bytea[],
-    dc_tenants text[], dc_ids bytea[],
-    dr_tenants text[], dr_sources bytea[], dr_types bytea[], dr_targets bytea[],
+    p_tenants text[], p_cortices text[], p_operations bigint[], p_entries bytea[], p_versions jsonb,
+    c_changes int[], c_ids bytea[], c_columns int[], c_operations bigint[], c_entries bytea[],
+    r_changes int[], r_edges bytea[], r_entries bytea[],
+    dc_changes int[], dc_ids bytea[],
+    dr_changes int[], dr_edges bytea[],
     i_tenants text[], i_keys bytea[], i_macs bytea[], i_answers bytea[],
     p_audit jsonb
 ) returns bytea
@@ -185,6 +190,7 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     head slot_head;
     chained bytea := p_digest;
+    last_seq bigint := p_seq + cardinality(p_entries);
     rows bigint;
 begin
     perform from slot_owner where slot = p_slot and node = p_node and token = p_token for share;
@@ -217,20 +223,24 @@ begin
             on conflict (tenant, name) do update set operations = excluded.operations;
     end loop;
 
-    delete from concept using unnest(dc_tenants, dc_ids) as gone (tenant, id)
-        where concept.slot = p_slot and concept.tenant = gone.tenant and concept.id = gone.id;
-    delete from relationship using unnest(dc_tenants, dc_ids) as gone (tenant, id)
-        where relationship.slot = p_slot and relationship.tenant = gone.tenant and relationship.source = gone.id;
-    delete from relationship using unnest(dc_tenants, dc_ids) as gone (tenant, id)
-        where relationship.slot = p_slot and relationship.tenant = gone.tenant and relationship.target = gone.id;
-    delete from relationship using unnest(dr_tenants, dr_sources, dr_types, dr_targets) as gone (tenant, source, type, target)
-        where relationship.slot = p_slot and relationship.tenant = gone.tenant and relationship.source = gone.source
-          and relationship.type = gone.type and relationship.target = gone.target;
+    delete from concept using unnest(dc_changes, dc_ids) as gone (change, id)
+        where concept.slot = p_slot and concept.tenant = p_tenants[gone.change] and concept.id = gone.id;
+    delete from relationship using unnest(dc_changes, dc_ids) as gone (change, id)
+        where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
+          and relationship.source = gone.id;
+    delete from relationship using unnest(dc_changes, dc_ids) as gone (change, id)
+        where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
+          and relationship.target = gone.id;
+    delete from relationship using unnest(dr_changes, dr_edges) as gone (change, edge)
+        where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
+          and relationship.source = substr(gone.edge, 1, 16) and relationship.type = substr(gone.edge, 17, 16)
+          and relationship.target = substr(gone.edge, 33, 16);
 
     insert into concept (slot, tenant, cortex, id, col, operation, seq, key_version, entry)
-        select p_slot, tenant, cortex, id, col, operation, p_seq + cardinality(p_entries), version, entry
-        from unnest(c_tenants, c_cortices, c_ids, c_columns, c_operations, c_versions, c_entries)
-            as put (tenant, cortex, id, col, operation, version, entry)
+        select p_slot, p_tenants[change], p_cortices[change], id, col, operation, last_seq,
+               key_version_of(entry), entry
+        from unnest(c_changes, c_ids, c_columns, c_operations, c_entries)
+            as put (change, id, col, operation, entry)
         on conflict (slot, tenant, id) do update set
             col = excluded.col, operation = excluded.operation, seq = excluded.seq,
             key_version = excluded.key_version, entry = excluded.entry;
@@ -240,17 +250,17 @@ begin
     end if;
 
     insert into relationship (slot, tenant, cortex, source, type, target, seq, key_version, entry)
-        select p_slot, tenant, cortex, source, type, target, p_seq + cardinality(p_entries), version, entry
-        from unnest(r_tenants, r_cortices, r_sources, r_types, r_targets, r_versions, r_entries)
-            as put (tenant, cortex, source, type, target, version, entry)
+        select p_slot, p_tenants[change], p_cortices[change], substr(edge, 1, 16), substr(edge, 17, 16),
+               substr(edge, 33, 16), last_seq, key_version_of(entry), entry
+        from unnest(r_changes, r_edges, r_entries) as put (change, edge, entry)
         on conflict (slot, tenant, source, type, target) do update set
             seq = excluded.seq, key_version = excluded.key_version, entry = excluded.entry;
     get diagnostics rows = row_count;
-    if rows <> cardinality(r_sources) then
-        raise exception 'only % of % relationships went in', rows, cardinality(r_sources);
+    if rows <> cardinality(r_edges) then
+        raise exception 'only % of % relationships went in', rows, cardinality(r_edges);
     end if;
 
-    update slot_head set seq = p_seq + cardinality(p_entries), token = p_token, digest = chained
+    update slot_head set seq = last_seq, token = p_token, digest = chained
         where slot = p_slot;
     perform audit_append(p_audit);
     return chained;

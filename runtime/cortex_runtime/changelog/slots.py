@@ -155,7 +155,7 @@ async def _relationships(
         "select source, type, target, entry from relationship where slot = %s and tenant = %s and cortex = %s"
     )
     async for source, type_id, target, sealed in _stream(connection, query, slot, tenant, cortex):
-        plain = directory.unseal(relationship_place(tenant, source, type_id, target), sealed)
+        plain = directory.unseal(relationship_place(tenant, source + type_id + target), sealed)
         entry = msgspec.msgpack.decode(plain, type=RelationshipEntry)
         yield RelationshipRecord(source=source, target=target, type=entry.type, weight=entry.weight)
 

@@ -38,7 +38,7 @@ class WrappedKey:
 
 @dataclass(frozen=True, slots=True)
 class TenantEntry:
-    """A tenant as the database has it. `active_version` is that of the key that seals, 0 when there is none."""
+    """A tenant as the database has it. `active_version` is that of the key that seals, 0 for none."""
 
     name: str
     tier: str

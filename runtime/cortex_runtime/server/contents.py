@@ -72,7 +72,7 @@ class Contents:
             rows = await cursor.fetchall()
         entries = [
             msgspec.msgpack.decode(
-                self._directory.unseal(relationship_place(tenant, source, type_id, target), sealed),
+                self._directory.unseal(relationship_place(tenant, source + type_id + target), sealed),
                 type=RelationshipEntry,
             )
             for type_id, target, sealed in rows

@@ -32,6 +32,7 @@ def append(
     ids: tuple[bytes, ...] = (b"a" * 16,), key: bytes | None = None, token: int = 1, version: int = 1,
 ) -> bytes:  # fmt: skip
     count = len(entries)
+    sealed = b"\0\1" + version.to_bytes(4, "big") + b"..."
     keys = [] if key is None else [key]
     event = {
         "at": "2026-01-01T00:00:00Z", "tenant": "acme", "actor": "key:1", "address": "::1", "agent": "test",
@@ -40,9 +41,8 @@ def append(
     parameters: list[Any] = [
         SLOT, NODE, token, seq, digest, ["acme"] * count, ["main"] * count, [1] * count, list(entries),
         Jsonb([{"tenant": "acme", "version": version}]),
-        ["acme"] * len(ids), ["main"] * len(ids), list(ids), [0] * len(ids), [1] * len(ids),
-        [version] * len(ids), [b"sealed"] * len(ids),
-        [], [], [], [], [], [], [], [], [], [], [], [], [],
+        [1] * len(ids), list(ids), [0] * len(ids), [1] * len(ids), [sealed] * len(ids),
+        [], [], [], [], [], [], [],
         ["acme"] * len(keys), keys, [b"mac"] * len(keys), [b"answer"] * len(keys),
         Jsonb([event]),
     ]  # fmt: skip
