@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -49,7 +50,8 @@ def _table(value: Any, columns: Sequence[str], title: str) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console()
+    # Rich takes what isn't a terminal to be 80 columns wide, and breaks words to fit.
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 250)
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     if isinstance(value, Mapping):
         table.show_header = False

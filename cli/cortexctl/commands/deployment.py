@@ -111,10 +111,7 @@ def _show(found: Health, output: Output) -> None:
     if output is not Output.TABLE:
         render.data(document, output)
         return
-    regions = [
-        {**region, "database": f"{region['database']['role']}, {region['database']['state']}"}
-        for region in document["regions"]
-    ]
+    regions = [{**region, "database": region["database"]["state"]} for region in document["regions"]]
     summary = {
         "deployment": f"{found.deployment} ({found.id}, profile {found.profile})",
         "load balancer": found.load_balancer_url,
@@ -124,5 +121,5 @@ def _show(found: Health, output: Output) -> None:
     }
     render.data(summary, output)
     render.data(regions, output, columns=("name", "role", "status", "database", "load_balancer_url"))
-    columns = ("name", "region", "status", "role", "slots", "owned", "lag", "columns", "concepts", "queue")
+    columns = ("name", "status", "role", "slots", "owned", "lag", "columns", "concepts", "queue")
     render.data(document["nodes"], output, columns=columns)
