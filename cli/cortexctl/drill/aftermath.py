@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from cortex_runtime.client import Client, ClientError
-from cortexctl import health
+from cortexctl import access, health, tenants
 from cortexctl.deployment import Deployment
 from cortexctl.drill import nodes, tenancy, verification, waiting
 from cortexctl.drill.history import Findings, History
@@ -28,15 +28,26 @@ def verify(
 
 
 def await_agreement(deployment: Deployment, seconds: float, timeline: Timeline) -> tuple[str, ...]:
-    """Wait until all nodes have the same position and arrays of each slot; return where they still differ."""
+    """Wait until all nodes have the same position and arrays of each slot, and what is stored.
+
+    Returns where they still differ.
+    """
     began = time.monotonic()
     left: list[str] = []
 
     def agreed() -> bool:
-        left[:] = nodes.disagreements(health.ask(deployment, deployment.nodes))
+        try:
+            stored = sum(tenant.concepts for tenant in tenants.show_all(operator))
+        except ClientError as error:
+            left[:] = [f"What is stored cannot be read: {error}"]
+            return False
+        answers = health.ask(deployment, deployment.nodes)
+        left[:] = nodes.disagreements(answers) + nodes.miscounts(answers, stored)
         return not left
 
-    if waiting.until(agreed, seconds, waiting.SLOW_POLL):
+    with access.operator(deployment, deadline=0) as operator:
+        done = waiting.until(agreed, seconds, waiting.SLOW_POLL)
+    if done:
         timeline.add("verify", f"All nodes agree on every slot (after {time.monotonic() - began:.1f} s).")
     else:
         timeline.add("verify", f"The nodes differ: {'; '.join(left)}")

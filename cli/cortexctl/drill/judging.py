@@ -106,9 +106,13 @@ def _doubts(history: History, fault: float, landed: bool) -> list[str]:
 
 
 def _first_write(history: History, fault: float) -> float | None:
-    """Return the seconds from the fault to the first acknowledgement of a write sent after it."""
-    after = [write.settled for write in history.of("acknowledged") if write.sent >= fault]
-    return min(after) - fault if after else None
+    """Return the seconds from the fault to the first acknowledgement after the longest silence it caused.
+
+    What is acknowledged in the first milliseconds, while the fault is still landing, is no recovery.
+    """
+    times = sorted(write.settled for write in history.of("acknowledged"))
+    ends = [(later - sooner, later) for sooner, later in pairwise(times) if later >= fault]
+    return max(ends)[1] - fault if ends else None
 
 
 def _longest_gap(history: History) -> float:

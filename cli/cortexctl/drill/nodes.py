@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cortexctl.health import Answer
 
 REPLICAS = 2
+SLOTS = 1024
 
 
 def disagreements(answers: tuple[Answer, ...]) -> list[str]:
@@ -30,6 +31,15 @@ def disagreements(answers: tuple[Answer, ...]) -> list[str]:
         if len(owners) != 1:
             found.append(f"Slot {slot} has {len(owners)} owners: {', '.join(owners) or 'none'}.")
     return found
+
+
+def miscounts(answers: Iterable[Answer], stored: int) -> list[str]:
+    """Return which nodes that hold every slot have other concepts in their arrays than are stored."""
+    return [
+        f"Node {answer.node.name} has {answer.report.concepts} concepts in its arrays; {stored} are stored."
+        for answer in answers
+        if answer.report and answer.report.held == SLOTS and answer.report.concepts != stored
+    ]
 
 
 def owner_of(answers: tuple[Answer, ...], slot: int) -> str | None:

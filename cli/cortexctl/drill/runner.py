@@ -95,9 +95,7 @@ class _Drill:
             self._canary.stop()
             patience = self._scenario.expectation.convergence_seconds
             disagreements = aftermath.await_agreement(self._deployment, patience, self._timeline)
-            findings = aftermath.verify(
-                self._deployment, self._canary.history(), door, doors, self._timeline
-            )
+            findings = aftermath.verify(self._deployment, self._canary.history(), door, doors, self._timeline)
         except (CortexctlError, ClientError, OSError) as error:
             trouble = str(error)
             self._timeline.add("error", trouble)
@@ -175,7 +173,7 @@ class _Drill:
         ended, left = len(self._landing.processes), len(self._landing.survivors)
         self._timeline.add(
             "fault",
-            f"{target.kind} {target.target}: {ended} processes ended, {left} left.",
+            f"{target.kind} {target.target}: {ended} ended, {left} left.",
             at=self._landing.at,
         )
 

@@ -57,6 +57,13 @@ def test_a_recovery_in_time_without_loss_passes() -> None:
     assert result.longest_gap_seconds == pytest.approx(3.1)
 
 
+def test_what_is_acknowledged_while_the_fault_lands_is_no_first_write() -> None:
+    landing = [acknowledged(f"l{index}", FAULT - 0.1 + 0.03 * index) for index in range(6)]
+    after = [acknowledged(f"r{index}", FAULT + 8 + 0.1 * index) for index in range(6)]
+    result = judged(history(writes=tuple(landing + after)))
+    assert result.first_write_seconds == pytest.approx(8.0)
+
+
 def test_a_lost_write_misses_and_dates_the_loss() -> None:
     result = judged(history(), Findings(("a",), (), ()))
     assert (result.outcome, result.lost) == ("missed", ("a",))

@@ -4,7 +4,7 @@ from typing import Any
 
 from cortex_runtime.formats.messages import HealthReport, Position, SlotReport
 from cortexctl.deployment import Node
-from cortexctl.drill.nodes import disagreements, owner_of
+from cortexctl.drill.nodes import disagreements, miscounts, owner_of
 from cortexctl.health import Answer
 
 
@@ -12,10 +12,10 @@ def slot(*, owner: bool = False, token: int = 1, seq: int = 5, digest: str = "sa
     return SlotReport(slot=7, owner=owner, position=Position(slot=7, token=token, seq=seq), digest=digest)
 
 
-def answer(name: str, region: str, *slots: SlotReport, status: Any = "healthy") -> Answer:
+def answer(name: str, region: str, *slots: SlotReport, status: Any = "healthy", held: int = 1) -> Answer:
     report = HealthReport(
         deployment="d", node=name, region=region, version="1", status=status, reasons=["why"], role="replica",
-        primary_region="a", owned=0, held=1, lag=0.0, columns=1, concepts=1, relationships=0,
+        primary_region="a", owned=0, held=held, lag=0.0, columns=1, concepts=1, relationships=0,
         pending_relationships=0, queue=0, uptime=1.0, slots=list(slots),
     )  # fmt: skip
     return Answer(Node(name, region, 1), report)
@@ -49,3 +49,10 @@ def test_a_silent_node_is_told() -> None:
     silent = Answer(Node("b1", "b", 1), None, "refused")
     answers = (answer("a1", "a", slot(owner=True)), silent)
     assert any("b1" in told for told in disagreements(answers))
+
+
+def test_a_node_that_holds_all_has_what_is_stored() -> None:
+    whole, part = answer("a1", "a", held=1024), answer("b1", "b", held=512)
+    assert miscounts((whole, part), 1) == []
+    (told,) = miscounts((whole, part), 2)
+    assert "a1" in told
