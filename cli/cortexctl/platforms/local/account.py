@@ -43,6 +43,7 @@ class Account:
             os.chown(path, *self.owner)
 
 
+@cache
 def choose(directory: Path) -> Account:
     """Return the account for a deployment's trees. Raises Refused when root has no way not to be root."""
     if os.geteuid() != 0:
@@ -68,7 +69,6 @@ def _dedicated(directory: Path) -> Account | None:
     return None
 
 
-@cache
 def _namespace() -> Account:
     if _runs((*NAMESPACE, sys.executable, "-I", "-S", "-c", "import os, sys; sys.exit(os.getuid() == 0)")):
         return Account(NAMESPACE)

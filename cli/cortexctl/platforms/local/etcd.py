@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cortexctl import tools
 from cortexctl.deployment import Deployment, Region
 
 PAUSE = 0.5
+find_tool = cache(tools.find)  # which asks the program for its version each time
 
 
 def has_data(region: Region) -> bool:
@@ -50,7 +52,7 @@ def command(
     known = members or ",".join(f"{one.name}={_peer_url(one)}" for one in deployment.regions)
     # Followers are patient for 10 heartbeats: three members on one machine are often starved together.
     return (
-        str(tools.find("etcd").path), f"--name={region.name}", "--data-dir=etcd",
+        str(find_tool("etcd").path), f"--name={region.name}", "--data-dir=etcd",
         f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster={known}", f"--initial-cluster-state={state}",

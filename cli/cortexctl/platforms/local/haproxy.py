@@ -20,14 +20,11 @@ _COMMON = """# Written anew at every start; what is changed here is lost.
 global
     nbthread 1
     maxconn 4000
-    log stdout format raw local0 notice
     ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
     ssl-default-server-options ssl-min-ver TLSv1.2
     tune.ssl.cachesize 2000
 
 defaults
-    log global
-    option dontlognull
     # A connection that is refused is tried at another server at once.
     option redispatch 1
     retries 3
@@ -55,7 +52,7 @@ def region(region: Region) -> str:
     )
     return f"""{_COMMON}
 global
-    stats socket {SOCKET} mode 600 level admin
+    stats socket unix@{SOCKET} mode 600 level admin
 
 frontend front
     mode http

@@ -27,7 +27,7 @@ def _member(region: str, answer: dict[str, Any] | None, listed: Mapping[str, Any
     if answer.get("state") != "running":
         return DatabaseMember(region, "absent", state, None, None)
     role = _role(answer, listed)
-    lag = 0 if role == "primary" else _number(listed.get("receive_lag", listed.get("lag")))
+    lag = 0 if role == "primary" else _number(listed.get("lag"))
     return DatabaseMember(region, role, state, _number(answer.get("timeline")), lag)
 
 

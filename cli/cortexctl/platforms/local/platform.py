@@ -125,7 +125,15 @@ class LocalPlatform:
 
     def force_failover(self, to: str) -> None:
         """Promote a region although acknowledged writes may be lost. Raises Refused, or OutcomeUnknown."""
-        raise NotImplementedError
+        answer = self._patroni.get(self._deployment.region(to), "/patroni")
+        if answer is None or answer.get("state") != "running":
+            raise Refused(
+                f"{to} cannot be promoted.",
+                why="Its database does not answer.",
+                todo="Bring it back first: cortexctl up.",
+            )
+        # Without a leader named Patroni promotes the candidate, whatever it may lack.
+        self._ask("/failover", {"candidate": to}, to, to)
 
     def _ask(self, path: str, body: dict[str, str], at: str, to: str) -> None:
         try:

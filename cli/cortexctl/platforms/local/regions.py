@@ -8,20 +8,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from cortexctl import durable, tools
+from cortexctl import durable
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.errors import UsageError
 from cortexctl.platforms.local import account, etcd, haproxy, patroni, supervisor
 from cortexctl.platforms.local.supervisor import Program
 from cortexctl.platforms.local.tree import NO_ANSWER, Tree
 
-if TYPE_CHECKING:
-    from cortexctl.platforms.local.account import Account
-
 LOCK_PATIENCE = 120.0
 NODE_PATIENCE = 20
+STOP_PATIENCE = 35.0
 POLL = 0.05
 
 
@@ -47,33 +44,34 @@ def node_of(region: Region, name: str) -> Node:
 
 def start(deployment: Deployment, region: Region) -> None:
     """Start a region, its nodes included; no-op when it runs. Waits for its supervisor, not its database."""
-    runner = account.choose(deployment.directory)
     with _exclusive(deployment, region.name):
         tree = tree_of(region)
         if tree.states():
             return
-        _prepare(deployment, region, runner)
         tree.stop(patience=0)
+        _prepare(deployment, region)
         _write_configurations(deployment, region)
-        tree.start(runner, _programs(deployment, region))
+        tree.start(account.choose(deployment.directory), _programs(deployment, region))
 
 
 def stop(deployment: Deployment, region: Region) -> None:
     """Stop a region: nodes drain first, all at once. No-op when nothing of it lives."""
     with _exclusive(deployment, region.name):
         tree = tree_of(region)
+        # The arbiter goes last: PostgreSQL's orderly end tells it who is to follow.
         _stop_programs(tree, [node.name for node in region.nodes])
+        _stop_programs(tree, ["haproxy", "patroni"])
         tree.stop()
 
 
 def start_node(deployment: Deployment, region: Region, node: Node) -> None:
     """Start a node of a running region; no-op when it runs."""
-    runner = account.choose(deployment.directory)
     with _exclusive(deployment, region.name):
-        _prepare(deployment, region, runner)
+        tree, held = tree_of(region), hold_file(region, node)
+        if tree.states().get(node.name) in supervisor.UP and not held.exists():
+            return
+        _prepare(deployment, region)
         _write_configurations(deployment, region)
-        tree = tree_of(region)
-        held = hold_file(region, node)
         server = tree.supervisor(timeout=NODE_PATIENCE + 5)
         if held.exists():
             server.stop(node.name)
@@ -99,18 +97,18 @@ def stop_node(deployment: Deployment, region: Region, name: str) -> None:
 
 def start_edge(deployment: Deployment) -> None:
     """Start the edge; no-op when it runs."""
-    runner = account.choose(deployment.directory)
     with _exclusive(deployment, "edge"):
         tree = edge_of(deployment)
         if tree.states():
             return
+        tree.stop(patience=0)
+        runner = account.choose(deployment.directory)
         for part in ("", "certs", "log", "run"):
             runner.make_directory(tree.directory / part)
         if not deployment.ca_certificate.exists():
-            _prepare(deployment, deployment.regions[0], runner)
+            _prepare(deployment, deployment.regions[0])
         durable.write(tree.directory / "certs" / "ca.crt", deployment.ca_certificate.read_bytes())
         durable.write(tree.directory / "haproxy.cfg", haproxy.edge(deployment).encode())
-        tree.stop(patience=0)
         tree.start(runner, [_haproxy()])
 
 
@@ -134,7 +132,7 @@ def _exclusive(deployment: Deployment, name: str) -> Iterator[None]:
         yield
 
 
-def _prepare(deployment: Deployment, region: Region, runner: Account) -> None:
+def _prepare(deployment: Deployment, region: Region) -> None:
     wanted = [region.directory / "log", region.directory / "secrets" / "keyring.json"]
     wanted += [region.directory / "secrets" / "cortex.pgpass", region.directory / "certs" / "server.pem"]
     wanted += [region.directory / "certs" / f"{node.name}.crt" for node in region.nodes]
@@ -142,7 +140,7 @@ def _prepare(deployment: Deployment, region: Region, runner: Account) -> None:
         return
     from cortexctl.platforms.local import preparation  # noqa: PLC0415 - cryptography takes its time to load
 
-    preparation.prepare_region(deployment, region, runner)
+    preparation.prepare_region(deployment, region, account.choose(deployment.directory))
 
 
 def _write_configurations(deployment: Deployment, region: Region) -> None:
@@ -198,7 +196,8 @@ def _programs(deployment: Deployment, region: Region) -> list[Program]:
         member = (sys.executable, "-P", "-m", "cortexctl.platforms.local.etcd", place, region.name)
     # A node is ended before what it needs: the higher priority first.
     return [
-        Program("etcd", member, 100, {"GOGC": "50"} | tools.find("etcd").environment),
+        # Left alone by its peers it waits long for one to lead; it is made to be killed.
+        Program("etcd", member, 100, {"GOGC": "50"} | etcd.find_tool("etcd").environment, patience=2),
         Program("patroni", patroni.command(), 200, patroni.environment(), patience=30),
         _haproxy(),
         *(_node_program(node) for node in region.nodes),
@@ -206,7 +205,7 @@ def _programs(deployment: Deployment, region: Region) -> list[Program]:
 
 
 def _haproxy() -> Program:
-    tool = tools.find("haproxy")
+    tool = etcd.find_tool("haproxy")
     return Program("haproxy", (str(tool.path), "-db", "-f", "haproxy.cfg"), 300, tool.environment, patience=3)
 
 
@@ -229,7 +228,7 @@ def _stop_programs(tree: Tree, names: Sequence[str]) -> None:
         server = tree.supervisor()
         for name in names:
             server.stop(name, wait=False)
-        until = time.monotonic() + NODE_PATIENCE + 5
+        until = time.monotonic() + STOP_PATIENCE
         while time.monotonic() < until:
             states = server.states()
             if not any(states.get(name) in ("RUNNING", "STARTING", "STOPPING") for name in names):
@@ -246,5 +245,7 @@ def _slot_of(region: Region, name: str) -> str:
 def _open_slot(region: Region, node: Node) -> None:
     """Let HAProxy take a node in: down until its first good health check."""
     server = f"{haproxy.BACKEND}/{haproxy.slot(region, node.port)}"
-    with suppress(OSError):  # it will read it from its configuration
-        haproxy.tell(region.directory, [f"set server {server} state ready"])
+    with suppress(OSError):  # one that does not run reads it from its configuration
+        haproxy.tell(
+            region.directory, [f"set server {server} state ready", f"set server {server} health down"]
+        )

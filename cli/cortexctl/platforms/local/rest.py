@@ -33,7 +33,7 @@ class Patroni:
             ) from error
         return context
 
-    def get(self, region: Region, path: str, *, timeout: float = 1.5) -> dict[str, Any] | None:
+    def get(self, region: Region, path: str, *, timeout: float = 3.0) -> dict[str, Any] | None:
         """Return what a region's Patroni answers, whatever its status; None when it doesn't."""
         try:
             found = json.loads(self._request(region, "GET", path, None, timeout)[1])

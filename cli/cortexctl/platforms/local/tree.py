@@ -53,7 +53,7 @@ class Tree:
         if self.init() is None:
             return {}
         try:
-            return self.supervisor(timeout=2.0).states()
+            return self.supervisor(timeout=10.0).states()  # a busy machine is no dead region
         except NO_ANSWER:
             return {}
 
