@@ -32,11 +32,17 @@ class Trial:
     name: str
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def directory(self) -> Path:
         """The deployment's directory."""
         return self.home / "cortexkg" / self.name
+
+    @property
+    def lock(self) -> Path:
+        """The file that says who holds the deployment."""
+        return self.directory.with_suffix(".lock")
 
     @property
     def model(self) -> Deployment:
@@ -47,7 +53,7 @@ class Trial:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start cortexctl on this deployment, without a terminal."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cortexctl.main", *arguments],
             env=self._environment(),
             text=True,
@@ -55,6 +61,8 @@ class Trial:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self.started.append(process)
+        return process
 
     def cortexctl(self, *arguments: str, code: int | None = 0, timeout: float = UP_TIMEOUT) -> Done:
         """Run cortexctl on this deployment, and expect an exit code unless it is None."""
@@ -115,9 +123,16 @@ def trial(**environment: str) -> Iterator[Trial]:
     # Not pytest's own directory: the paths of sockets must be short.
     home = Path(tempfile.mkdtemp(prefix="cortexkg-"))
     made = Trial(f"t-{secrets.token_hex(3)}", home, environment)
+    made.directory.parent.mkdir()
+    tools = deployments.state_home() / ".tools"
+    tools.mkdir(parents=True, exist_ok=True)
+    (made.directory.parent / ".tools").symlink_to(tools)  # fetched once for all tests
     try:
         yield made
     finally:
+        for process in made.started:
+            process.kill()
+            process.wait()
         made.cortexctl("down", code=None)
         left = made.processes()
         shutil.rmtree(home, ignore_errors=True)
