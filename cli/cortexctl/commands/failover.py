@@ -33,7 +33,10 @@ def plan(
     here = deployment.load(context.obj)
     region = here.region(to).name
     planned = failover.plan(platforms.of(here).database(), region, forced=accept_data_loss)
-    render.data(render.plain(planned), output)
+    shown = render.plain(planned)
+    if output is Output.TABLE:
+        shown["steps"] = "\n".join(planned.steps)
+    render.data(shown, output)
     failover.demand(planned)
 
 

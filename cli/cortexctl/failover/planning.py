@@ -61,6 +61,10 @@ def _obstacles(primary: str | None, role: str, target: str, *, forced: bool) -> 
     found = []
     if role == "absent":
         found.append(f"The database of {target} does not answer.")
+    if not forced and role == "standby":
+        found.append(
+            f"{target} does not follow the primary synchronously (yet): it may lack acknowledged writes."
+        )
     if forced and primary is not None and role == "sync_standby":
         found.append(
             f"{target} has every acknowledged write: leave --accept-data-loss out, and nothing is lost."

@@ -33,6 +33,7 @@ def test_the_primary_itself_needs_no_switch() -> None:
         ({"eu": "absent", "us": "absent"}, True),
         ({"eu": "absent", "us": "standby"}, False),
         ({"eu": "primary", "us": "sync_standby"}, True),
+        ({"eu": "primary", "us": "standby"}, False),
         ({"eu": "primary"}, False),
     ],
 )
