@@ -9,11 +9,11 @@ cortex.query(encoder.encode("barking animal"), 5, hops=1).matches
 
 from __future__ import annotations
 
-from cortex_runtime.columns.applying import NotFollowingError
 from cortex_runtime.columns.competition import Competition
 from cortex_runtime.columns.cortex import Cortex
 from cortex_runtime.columns.decisions import Decisions, MalformedDecisionsError
 from cortex_runtime.columns.encoding import Encoder, Encoding
+from cortex_runtime.columns.following import NotFollowingError
 from cortex_runtime.columns.model import (
     ConceptRecord,
     CortexSettings,

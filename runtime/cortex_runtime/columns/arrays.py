@@ -12,11 +12,12 @@ Columns = npt.NDArray[np.int64]
 
 
 class ColumnArrays:
-    """states uint8[N], bits uint16[N, 40] padded with PAD, words uint8[N], concepts int32[N] (how many are on
-    the column), variant_of int32[N] (-1 none), last_operation int64[N] (of its last win, 0 none).
+    """Columns by number.
 
+    states uint8[N], bits uint16[N, 40] padded with PAD, words uint8[N], concepts int32[N] (how many are on
+    the column), variant_of int32[N] (-1 none), last_operation int64[N] (of its last win, 0 none).
     Rows of columns that were never taken, or are free again, are as they were at first.
-    """  # noqa: D205
+    """
 
     def __init__(self) -> None:
         self.states = np.zeros(0, dtype=np.uint8)

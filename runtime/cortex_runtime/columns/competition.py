@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.decisions import Decision, Decisions, Kind, Placing, Relating
-from cortex_runtime.columns.encoding import PAD
+from cortex_runtime.columns.encoding import PAD, WORD_BITS
 from cortex_runtime.columns.model import (
     Bits,
     ConceptRecord,
@@ -27,7 +27,7 @@ from cortex_runtime.columns.model import (
     check,
 )
 from cortex_runtime.columns.overlay import Overlay
-from cortex_runtime.columns.search import WORD_BITS, ranking, weights_of
+from cortex_runtime.columns.search import ranking, weights_of
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
@@ -163,9 +163,11 @@ class Competition:
 
     def _similarities(self, own: int, shared: Ints, columns: Ints) -> npt.NDArray[np.float64]:
         """Return the weighted Jaccard similarity of something that weighs `own` to columns."""
-        return shared / np.maximum(1, own + self._totals(self._overlay.rows(columns)) - shared)
+        similarities: npt.NDArray[np.float64] = shared / np.maximum(1, own + self._totals(columns) - shared)
+        return similarities
 
-    def _totals(self, rows: npt.NDArray[np.uint16]) -> Ints:
+    def _totals(self, columns: Ints) -> Ints:
+        rows = self._overlay.rows(columns)
         totals: Ints = weights_of(rows, self._overlay.counts(rows), self._overlay.occupied).sum(axis=1)
         return totals
 
@@ -204,16 +206,9 @@ class Competition:
         place = self._overlay.place_of(operation.source)
         if place is None:
             return Outcome("absent", self._operation)
-        self._decide(
-            Relating(
-                Kind.RELATE,
-                self._operation,
-                operation.source,
-                operation.target,
-                operation.type,
-                float(np.float32(operation.weight)),
-            )  # fmt: skip
-        )
+        names = operation.source, operation.target, operation.type
+        weight = float(np.float32(operation.weight))
+        self._decide(Relating(Kind.RELATE, self._operation, *names, weight))
         return Outcome("related", self._operation, place[0])
 
     def _unrelate(self, operation: Unrelate) -> Outcome:

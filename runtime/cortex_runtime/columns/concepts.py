@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,7 @@ class Concepts:
 
     def id_of(self, row: int) -> bytes:
         """Return the id in a row."""
-        return self.ids[row].tobytes()
+        return bytes(self.ids[row])
 
     def on(self, column: int, limit: int | None = None) -> list[int]:
         """Return the rows of the concepts on a column, the latest first."""

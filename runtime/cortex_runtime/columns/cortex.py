@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from cortex_runtime.columns import applying, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition

@@ -157,7 +157,8 @@ def _layout(placings: int, bits: int, edges: int) -> list[tuple[str, str, tuple[
         ("kinds", "u1", (placings,)), ("words", "u1", (placings,)), ("sizes", "u1", (placings,)),
         ("ids", "u1", (placings, ID_BYTES)), ("bits", "<u2", (bits,)),
         ("edge_steps", "<u4", (edges,)), ("weights", "<f4", (edges,)), ("edge_types", "<u2", (edges,)),
-        ("edge_kinds", "u1", (edges,)), ("sources", "u1", (edges, ID_BYTES)), ("targets", "u1", (edges, ID_BYTES)),
+        ("edge_kinds", "u1", (edges,)), ("sources", "u1", (edges, ID_BYTES)),
+        ("targets", "u1", (edges, ID_BYTES)),
     ]  # fmt: skip
 
 

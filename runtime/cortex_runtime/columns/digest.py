@@ -25,7 +25,7 @@ def digest_of(cortex: Cortex) -> bytes:
         (concepts.ids[rows], "u1"), (columns, "<i4"), (concepts.operations[rows], "<i8"),
         (arrays.bits[columns], "<u2"), (arrays.words[columns], "u1"), (arrays.variant_of[columns], "<i4"),
     ):  # fmt: skip
-        state.update(np.ascontiguousarray(part, dtype=dtype))
+        state.update(part.astype(dtype).tobytes())
     _add_relationships(state, cortex)
     return state.digest()
 
@@ -48,7 +48,7 @@ def _add_relationships(state: blake2b, cortex: Cortex) -> None:
         (ids[edges.sources[order]], "u1"), (type_ranks[edges.types[order]], "<u2"),
         (ids[edges.targets[order]], "u1"), (edges.weights[order], "<f4"),
     ):  # fmt: skip
-        state.update(np.ascontiguousarray(part, dtype=dtype))
+        state.update(part.astype(dtype).tobytes())
 
 
 def _order(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -47,7 +47,7 @@ class Postings:
         return [arena[start:end] for start, end in zip(starts.tolist(), ends, strict=True)]
 
     def add(self, columns: Ints, rows: npt.NDArray[np.uint16]) -> None:
-        """Add columns int64[m] with their rows of bits uint16[m, 40], padded. None of them is in the index."""
+        """Add columns int64[m] with their rows of bits uint16[m, 40], padded; none is in the index."""
         present = rows != PAD
         bits = rows[present]
         owners = np.repeat(columns, present.sum(axis=1))

@@ -30,10 +30,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A column that was found. ids: its concepts, the latest first, at most 64; of a column that was only
-    reached over relationships, those that were reached. overlap: share (0-1) of the query's weight that is in
+    """A column that was found.
+
+    ids: its concepts, the latest first, at most 64; of a column that was only reached over relationships,
+    those that were reached. overlap: share (0-1) of the query's weight that is in
     the column's bits. activation: the overlap, or what came over the path when that is more.
-    """  # noqa: D205
+    """
 
     ids: tuple[bytes, ...]
     column: int

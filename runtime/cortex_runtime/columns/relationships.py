@@ -137,7 +137,9 @@ class Relationships:
             self._weights[places],
         )
         recent = self._leaving_delta(rows)
-        return (merged if recent is None else _joined(merged, recent)), cut
+        room = limit - merged.sources.size
+        edges = _joined(merged, _edges(recent[:room])) if recent[:room] else merged
+        return edges, cut or len(recent) > room
 
     def all(self) -> Edges:
         """Return all edges, in no order."""
@@ -188,17 +190,14 @@ class Relationships:
         last = self._starts.size - 1
         return self._starts[np.minimum(rows, last)], self._starts[np.minimum(rows + 1, last)]
 
-    def _leaving_delta(self, rows: Rows) -> Edges | None:
-        if not self._delta:
-            return None
+    def _leaving_delta(self, rows: Rows) -> list[tuple[int, int, int, float]]:
         delta = self._delta
-        recent = [
+        return [
             (index, target, type_id, weight)
-            for index, row in enumerate(rows.tolist())
+            for index, row in enumerate(rows.tolist() if delta else ())
             if row in delta
             for (type_id, target), weight in delta[row].items()
         ]
-        return _edges(recent) if recent else None
 
 
 def _edges(rows: list[tuple[int, int, int, float]]) -> Edges:

@@ -22,17 +22,20 @@ Rows = npt.NDArray[np.uint16]
 _WORD_STEPS, _GRAM_STEPS = 10.0, 2.5
 _FIRST_CHUNK = 1024
 _REST_WORTH_A_BOUND = 2048
+_FEW = 4
+_POSTINGS_A_ROW = 10
 _NOBODY = np.zeros(0, dtype=np.int64)
 
 
 def weights_of(bits: npt.NDArray[np.integer], counts: npt.NDArray[np.integer], columns: int) -> Ints:
     """Return the weights (0-255) of bits that so many of the columns have; PAD weighs nothing.
 
-    w = round(10·α·log2((columns + 1) / (count + 0.5))), α = 1 for words and 0.25 for n-grams.
+    w = round(10 · a · log2((columns + 1) / (count + 0.5))), a = 1 for words and 0.25 for n-grams.
     """
     information = math.log2(columns + 1) - np.log2(counts + 0.5)
     steps = np.where(bits < WORD_BITS, _WORD_STEPS, np.where(bits == PAD, 0.0, _GRAM_STEPS))
-    return np.clip(np.rint(information * steps), 0, 255).astype(np.int64)
+    weights: Ints = np.clip(np.rint(information * steps), 0, 255).astype(np.int64)
+    return weights
 
 
 def ranking(scores: Ints, words: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]) -> Ints:
@@ -42,7 +45,7 @@ def ranking(scores: Ints, words: npt.NDArray[np.integer], columns: npt.NDArray[n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """Columns int64 and the weight they share with the query int64, best first. capped: maybe not the best."""
+    """Columns int64 and the weight each shares int64, best first. capped: maybe not the best."""
 
     columns: Ints
     scores: Ints
@@ -131,9 +134,8 @@ class _Walk:
             stopped = self._visit(chunk)
             chunk *= 4
             if self._rest >= self._bound and self._remaining() > _REST_WORTH_A_BOUND:
-                self._raise_bound()
-        columns = self._seen[self._sums[self._seen] + self._rest >= self._bound].astype(np.int64)
-        found = self._best(columns)
+                self._raise_bound(self._seen)
+        found = self._best(self._narrowed(finish=not stopped))
         proved = not stopped or self._rest < self._bound_by(found.scores)
         return Found(found.columns, found.scores, capped=not proved)
 
@@ -176,14 +178,39 @@ class _Walk:
             fresh = fresh[~np.isin(fresh, self._without)]
         self._seen = np.concatenate((self._seen, fresh)) if self._seen.size else fresh
 
+    def _narrowed(self, *, finish: bool) -> npt.NDArray[np.int32]:
+        """Return the seen columns that may be among the best.
+
+        Fetching a row costs as much as visiting some postings, so short lists are finished first: they
+        add nobody, they only part the candidates.
+        """
+        candidates = self._possible(self._seen)
+        if candidates.size > _FEW * self._limit:
+            self._raise_bound(candidates)
+            candidates = self._possible(candidates)
+        while finish and self._next < len(self._lists):
+            postings = self._lists[self._next]
+            if len(postings) > _POSTINGS_A_ROW * (candidates.size - _FEW):
+                break
+            before = self._sums[postings]
+            self.visited.append(postings[before == 0])
+            self._sums[postings] = before + self._weights[self._next]
+            self._rest -= self._weights[self._next]
+            self._next += 1
+            candidates = self._possible(candidates)
+        return candidates
+
+    def _possible(self, columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        possible: npt.NDArray[np.bool_] = self._sums[columns] + self._rest >= self._bound
+        return columns[possible]
+
     def _remaining(self) -> int:
         return sum(len(part) for part in self._lists[self._next :])
 
-    def _raise_bound(self) -> None:
-        if self._seen.size < self._limit:
+    def _raise_bound(self, seen: npt.NDArray[np.int32]) -> None:
+        if seen.size < self._limit:
             return
-        sums = self._sums[self._seen]
-        best = self._seen[np.argpartition(sums, -self._limit)[-self._limit :]]
+        best = seen[np.argpartition(self._sums[seen], -self._limit)[-self._limit :]]
         self._bound = max(self._bound, int(self._exact(best).min()))
 
     def _exact(self, columns: npt.NDArray[np.integer]) -> Ints:
@@ -193,7 +220,8 @@ class _Walk:
     def _bound_by(self, scores: Ints) -> int:
         return max(self._bound, int(scores[-1])) if scores.size == self._limit else self._bound
 
-    def _best(self, columns: Ints) -> Found:
+    def _best(self, candidates: npt.NDArray[np.int32]) -> Found:
+        columns = candidates.astype(np.int64)
         scores = self._exact(columns)
         enough = scores >= self._bound
         columns, scores = columns[enough], scores[enough]

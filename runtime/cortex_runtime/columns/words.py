@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 # Blocks of scripts that are written without spaces between words: Thai and Lao, Tibetan, Myanmar, Khmer,
@@ -67,7 +68,7 @@ def _finish(run: list[str], dense: bool, words: list[str], pairs: list[str]) -> 
     elif len(run) == 1:
         pairs.append(run[0])
     else:
-        pairs.extend(first + second for first, second in zip(run, run[1:], strict=False))
+        pairs.extend(first + second for first, second in pairwise(run))
 
 
 def _kind(character: str) -> int:

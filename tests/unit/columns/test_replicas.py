@@ -1,0 +1,231 @@
+"""Replicas repeat decisions: in any portions, from bytes, or from what was stored."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cortex_runtime.columns import (
+    ConceptRecord,
+    Cortex,
+    CortexSettings,
+    Decisions,
+    Delete,
+    MalformedDecisionsError,
+    NotFollowingError,
+    Operation,
+    Put,
+    Relate,
+    RelationshipRecord,
+)
+from unit.columns.worlds import (
+    QUICK,
+    Stored,
+    arrays_of,
+    copied,
+    filled,
+    identifier,
+    plain,
+    put,
+    streams,
+    texts,
+)
+
+MANY = [put(number % 300, text) for number, text in enumerate(texts(500, seed=7))]
+
+
+def portions(operations: list[Operation], cuts: list[int]) -> list[list[Operation]]:
+    places = sorted({0, len(operations), *(cut % (len(operations) + 1) for cut in cuts)})
+    return [operations[start:end] for start, end in pairwise(places)]
+
+
+@given(streams(60), st.lists(st.integers(0, 100), max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_any_portions_give_the_same_bytes(operations: list[Operation], cuts: list[int]) -> None:
+    whole, parts = Cortex(QUICK), Cortex(QUICK)
+    whole.apply(copied(whole.compete(operations)[1]))
+    for portion in portions(operations, cuts):
+        parts.apply(copied(parts.compete(portion)[1]))
+    assert arrays_of(parts) == arrays_of(whole)
+    assert parts.digest() == whole.digest()
+
+
+@given(streams(60), st.lists(st.integers(0, 100), max_size=4), streams(20))
+@settings(max_examples=40, deadline=None)
+def test_what_was_stored_restores_the_state(
+    operations: list[Operation], cuts: list[int], later: list[Operation]
+) -> None:
+    live, stored = Cortex(QUICK), Stored()
+    for portion in portions(operations, cuts):
+        outcomes, decisions = live.compete(portion)
+        live.apply(decisions)
+        stored.store(portion, outcomes)
+    restored = stored.restore(QUICK, live.operations)
+    assert restored.digest() == live.digest()
+    assert restored.pending_count == live.pending_count
+    for column in np.flatnonzero(live.arrays.concepts).tolist():
+        assert restored.ids_of(column) == live.ids_of(column)
+
+    # The restored one follows what the other decides, and the other what it decides.
+    for owner, follower in ((live, restored), (restored, live)):
+        outcomes, decisions = owner.compete(later)
+        owner.apply(decisions)
+        follower.apply(copied(decisions))
+        stored.store(later, outcomes)
+        assert follower.digest() == owner.digest()
+    assert stored.restore(QUICK, live.operations).digest() == live.digest()
+
+
+def test_a_restored_cortex_answers_as_the_live_one() -> None:
+    live, stored = Cortex(), Stored()
+    outcomes, decisions = live.compete(MANY)
+    live.apply(decisions)
+    stored.store(MANY, outcomes)
+    restored = stored.restore(CortexSettings(), live.operations)
+    for operation in MANY[:50]:
+        assert isinstance(operation, Put)
+        assert live.query(operation, 10) == restored.query(operation, 10)  # type: ignore[arg-type]
+    more = [put(1000 + number, text) for number, text in enumerate(texts(100, seed=8))]
+    assert [o.kind for o in live.compete(more)[0]] == [o.kind for o in restored.compete(more)[0]]
+
+
+def test_after_a_restore_rest_is_longer_never_shorter() -> None:
+    live, stored = Cortex(QUICK), Stored()
+    for operation in (put(1, "one"), put(2, "two"), Delete(identifier(1))):
+        outcomes, decisions = live.compete([operation])
+        live.apply(decisions)
+        stored.store([operation], outcomes)
+    restored = stored.restore(QUICK, live.operations)
+    assert restored.digest() == live.digest()
+    assert restored.free.rests_until(0) == 6
+    follow = [put(3 + number, f"text{number}") for number in range(4)]
+    assert [o.column for o in restored.compete(follow)[0]] == [2, 3, 4, 0]
+    outcomes, decisions = live.compete(follow)
+    assert [o.column for o in outcomes] == [2, 0, 3, 4]
+    restored.apply(decisions)
+    live.apply(decisions)
+    assert restored.digest() == live.digest()
+
+
+@pytest.mark.parametrize(
+    ("concepts", "edges", "complaint"),
+    [
+        ([(1, 0, [5], 1), (1, 1, [6], 2)], [], "twice"),
+        ([(1, 0, [5], 1), (2, 0, [6], 2)], [], "different bits"),
+        ([(1, -1, [5], 1)], [], "negative"),
+        ([(1, 0, [5], 99)], [], "operation 99"),
+        ([(1, 0, [], 1)], [], "1 to 40"),
+        ([], [(1, 2)], "no concept"),
+    ],
+)
+def test_records_that_contradict_each_other_are_refused(
+    concepts: list[tuple[int, int, list[int], int]], edges: list[tuple[int, int]], complaint: str
+) -> None:
+    records = [
+        ConceptRecord(identifier(number), column, np.array(bits, dtype=np.uint16), len(bits), operation, -1)
+        for number, column, bits, operation in concepts
+    ]
+    rows = [RelationshipRecord(identifier(source), identifier(target), "a", 1.0) for source, target in edges]
+    with pytest.raises(ValueError, match=complaint):
+        Cortex.restore(None, 10, records, rows)
+
+
+BEFORE = Cortex().compete([put(number, text) for number, text in enumerate(texts(40))])[1]
+
+
+def decided() -> tuple[Cortex, Decisions]:
+    cortex = Cortex()
+    cortex.apply(BEFORE)
+    operations: list[Operation] = [put(number % 60, text) for number, text in enumerate(texts(30, seed=9))]
+    operations += [Relate(identifier(1), identifier(2), "é", 0.3), Delete(identifier(3))]
+    return cortex, cortex.compete(operations)[1]
+
+
+DECISIONS = decided()[1]
+
+
+def test_decisions_survive_their_bytes() -> None:
+    _, decisions = decided()
+    again = copied(decisions)
+    assert again.to_bytes() == decisions.to_bytes()
+    for name in Decisions.__slots__:
+        assert np.array_equal(getattr(again, name), getattr(decisions, name))
+
+
+def test_a_decision_is_compact() -> None:
+    cortex = Cortex()
+    _, decisions = cortex.compete([put(number, text) for number, text in enumerate(texts(256, length=20))])
+    assert len(decisions.to_bytes()) / 256 < 40 + 2 * 40
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_malformed_bytes_are_refused_or_cannot_be_applied_by_halves(data: st.DataObject) -> None:
+    cortex, decisions = Cortex(), DECISIONS
+    cortex.apply(BEFORE)
+    raw = bytearray(decisions.to_bytes())
+    if data.draw(st.booleans()):
+        raw = raw[: data.draw(st.integers(0, len(raw) - 1))]
+        with pytest.raises(MalformedDecisionsError):
+            Decisions.from_bytes(bytes(raw))
+        return
+    for place in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=3)):
+        raw[place] ^= 1 << data.draw(st.integers(0, 7))
+    before = arrays_of(cortex), cortex.digest()
+    try:
+        changed = Decisions.from_bytes(bytes(raw))
+    except MalformedDecisionsError:
+        return
+    try:
+        cortex.apply(changed)
+    except NotFollowingError:
+        assert (arrays_of(cortex), cortex.digest()) == before
+
+
+def test_bytes_after_the_end_are_refused() -> None:
+    with pytest.raises(MalformedDecisionsError, match="follow"):
+        Decisions.from_bytes(DECISIONS.to_bytes() + b"\0")
+
+
+def test_decisions_of_another_state_are_refused_and_nothing_changes() -> None:
+    cortex, decisions = decided()
+    cortex.apply(decisions)
+    before = arrays_of(cortex), cortex.digest()
+    with pytest.raises(NotFollowingError, match="operation 40"):
+        cortex.apply(decisions)
+    _, others = filled(30).compete([put(number, "other") for number in range(12)])
+    foreign = Decisions.from_bytes(
+        others.to_bytes().replace((30).to_bytes(8, "little"), cortex.operations.to_bytes(8, "little"), 1)
+    )
+    assert foreign.before == cortex.operations
+    with pytest.raises(NotFollowingError, match="not possible"):
+        cortex.apply(foreign)
+    assert (arrays_of(cortex), cortex.digest()) == before
+
+
+def test_outcomes_of_the_same_stream_are_the_same_on_another_replica() -> None:
+    first, second = filled(200), filled(200)
+    operations = [put(number, text) for number, text in enumerate(texts(200, seed=11))]
+    left, right = first.compete(operations), second.compete(operations)
+    assert [plain(o) for o in left[0]] == [plain(o) for o in right[0]]
+    assert left[1].to_bytes() == right[1].to_bytes()
+
+
+@pytest.mark.parametrize("field", ["bits", "words", "columns", "variant_of", "operations"])
+def test_the_digest_covers_the_columns_and_concepts(field: str) -> None:
+    cortex = filled(10)
+    before = cortex.digest()
+    cortex._digest = None
+    changed = cortex.concepts.operations if field == "operations" else getattr(cortex.arrays, field, None)
+    if changed is None:
+        changed = cortex.concepts.columns
+        changed[:2] = changed[1::-1].copy()
+    elif field == "bits":
+        changed[4, 0] ^= 1
+    else:
+        changed[4] += 1
+    assert cortex.digest() != before

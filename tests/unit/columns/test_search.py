@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cortex_runtime.columns import Cortex, CortexSettings
+from cortex_runtime.columns.search import Found, weights_of
+from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, put, texts
+
+CORTEX = filled(1500)
+QUERIES = texts(400, seed=2, length=20)
+
+
+def search(cortex: Cortex, bits: np.ndarray, **options: object) -> Found:
+    wide = bits.astype(np.int64)
+    weights = weights_of(wide, cortex.postings.counts[wide], cortex.columns)
+    return cortex.searcher.search(wide, weights, **options)  # type: ignore[arg-type]
+
+
+def as_pairs(found: Found) -> list[tuple[int, int]]:
+    return list(zip(found.columns.tolist(), found.scores.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("limit", [1, 10, 64])
+def test_search_is_a_full_scan_ties_included(limit: int) -> None:
+    for text in QUERIES[:60]:
+        bits = ENCODER.encode(text).bits
+        assert as_pairs(search(CORTEX, bits, limit=limit)) == full_scan(CORTEX, bits, limit)
+
+
+def test_search_from_a_floor_is_a_full_scan() -> None:
+    for text in QUERIES[150:190]:
+        bits = ENCODER.encode(text).bits
+        own = weights_of(bits, CORTEX.postings.counts[bits], CORTEX.columns).sum()
+        for part in (0.3, 0.6, 0.9):
+            floor = int(part * own) + 1
+            found = search(CORTEX, bits, limit=64, floor=floor)
+            assert as_pairs(found) == full_scan(CORTEX, bits, 64, floor)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(1, 12))
+@settings(max_examples=20, deadline=None)
+def test_columns_that_tie_come_in_order_of_their_numbers(choices: list[int], limit: int) -> None:
+    cortex = Cortex(CortexSettings(join_threshold=1.0, refractory=0))
+    words = ["alpha beta", "alpha gamma", "beta gamma", "delta alpha", "gamma", "the alpha"]
+    for number, choice in enumerate(choices):
+        cortex.apply(cortex.compete([put(number, f"{words[choice]} x{number}")])[1])
+    for text in ("alpha", "beta gamma", "alpha beta gamma delta"):
+        bits = ENCODER.encode(text).bits
+        assert as_pairs(search(cortex, bits, limit=limit)) == full_scan(cortex, bits, limit)
+
+
+def test_columns_that_are_left_out_do_not_count_among_the_best() -> None:
+    for text in QUERIES[:30]:
+        bits = ENCODER.encode(text).bits
+        every = full_scan(CORTEX, bits, 40)
+        hidden = np.array(sorted(column for column, _ in every[::2]), dtype=np.int64)
+        expected = [pair for pair in full_scan(CORTEX, bits, 50) if pair[0] not in hidden][:10]
+        assert as_pairs(search(CORTEX, bits, limit=10, without=hidden)) == expected
+
+
+def test_a_budget_caps_and_says_when_the_answer_is_not_proved() -> None:
+    capped = proved = 0
+    for text in QUERIES[:100]:
+        bits = ENCODER.encode(text).bits
+        found = search(CORTEX, bits, limit=5, budget=60)
+        every = full_scan(CORTEX, bits, 10_000)
+        capped += found.capped
+        if not found.capped:
+            proved += 1
+            assert as_pairs(found) == every[:5]
+        assert set(as_pairs(found)) <= set(every)
+    assert capped > 10
+    assert proved > 10
+
+
+def test_a_query_of_common_words_alone_is_capped_and_still_answers() -> None:
+    cortex = filled(300, settings=CortexSettings(budget=100))
+    result = cortex.query(ENCODER.encode("w1 w2 w3"), 10)
+    assert result.capped
+    assert 0 < len(result.matches) <= 10
+    assert not filled(300).query(ENCODER.encode("w1 w2 w3"), 10).capped
+
+
+def test_search_leaves_no_traces() -> None:
+    before = arrays_of(CORTEX)
+    bits = ENCODER.encode(QUERIES[0]).bits
+    first = as_pairs(search(CORTEX, bits, limit=10))
+    for text in QUERIES[:50]:
+        CORTEX.query(ENCODER.encode(text), 10, hops=2)
+    assert as_pairs(search(CORTEX, bits, limit=10)) == first
+    assert not CORTEX.searcher._sums.any()
+    assert not CORTEX.searcher._table.any()
+    assert arrays_of(CORTEX) == before
+
+
+def test_a_word_that_no_column_has_finds_nothing() -> None:
+    assert CORTEX.query(ENCODER.encode("nowhere"), 10).matches == ()
+    assert Cortex().query(ENCODER.encode("anything"), 10).matches == ()
+
+
+def test_the_index_counts_and_lists_what_the_columns_have() -> None:
+    used = np.flatnonzero(CORTEX.arrays.concepts)
+    rows = CORTEX.arrays.bits[used]
+    for bit in np.unique(rows)[:-1].tolist():
+        expected = used[(rows == bit).any(axis=1)]
+        assert sorted(CORTEX.postings.list_of(bit).tolist()) == expected.tolist()
+        assert CORTEX.postings.counts[bit] == expected.size
+
+
+@pytest.mark.parametrize(
+    ("k", "hops", "decay"), [(0, 0, 0.5), (1, 4, 0.5), (1, -1, 0.5), (1, 1, 0.0), (1, 1, 1.5)]
+)
+def test_bad_queries_are_refused(k: int, hops: int, decay: float) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        CORTEX.query(ENCODER.encode("w1"), k, hops=hops, decay=decay)

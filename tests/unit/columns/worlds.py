@@ -1,0 +1,160 @@
+"""Small worlds for the tests of the column engine: ids, texts, streams of operations, a full scan."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from cortex_runtime.columns import (
+    ConceptRecord,
+    Cortex,
+    CortexSettings,
+    Decisions,
+    Delete,
+    Encoder,
+    Operation,
+    Outcome,
+    Put,
+    Relate,
+    RelationshipRecord,
+    Unrelate,
+)
+from cortex_runtime.columns.search import weights_of
+
+ENCODER = Encoder()
+WORDS = [f"word{number}" for number in range(60)] + ["the", "of", "a", "or", "and", "person", "state"]
+QUICK = CortexSettings(refractory=3)
+
+
+def identifier(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def put(number: int, text: str) -> Put:
+    encoding = ENCODER.encode(text)
+    return Put(identifier(number), encoding.bits, encoding.words)
+
+
+def texts(count: int, *, seed: int = 1, vocabulary: int = 3000, length: int = 12) -> list[str]:
+    """Texts whose words are as unequally common as words are."""
+    chance = random.Random(seed)
+    return [
+        " ".join(f"w{int(chance.paretovariate(0.7)) % vocabulary}" for _ in range(chance.randint(1, length)))
+        for _ in range(count)
+    ]
+
+
+def filled(count: int, *, settings: CortexSettings | None = None, seed: int = 1) -> Cortex:
+    cortex = Cortex(settings)
+    operations = [put(number, text) for number, text in enumerate(texts(count, seed=seed))]
+    for start in range(0, count, 256):
+        cortex.apply(cortex.compete(operations[start : start + 256])[1])
+    return cortex
+
+
+def texts_of_few_words() -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join)
+
+
+def streams(max_size: int = 40) -> st.SearchStrategy[list[Operation]]:
+    """Mixed operations over few ids and few words, so that everything meets everything."""
+    number = st.integers(0, 11)
+    ids = number.map(identifier)
+    kinds = st.sampled_from(["is a", "has"])
+    operation = st.one_of(
+        st.builds(put, number, texts_of_few_words()),
+        st.builds(put, number, texts_of_few_words()),
+        st.builds(Delete, ids),
+        st.builds(Relate, ids, ids, kinds, st.sampled_from([0.1, 0.5, 1.0])),
+        st.builds(Unrelate, ids, ids, kinds),
+    )
+    return st.lists(operation, max_size=max_size)
+
+
+def one_by_one(operations: Iterable[Operation], settings: CortexSettings) -> tuple[Cortex, list[Outcome]]:
+    cortex, outcomes = Cortex(settings), []
+    for operation in operations:
+        outcome, decisions = cortex.compete([operation])
+        cortex.apply(decisions)
+        outcomes += outcome
+    return cortex, outcomes
+
+
+def arrays_of(cortex: Cortex) -> list[bytes]:
+    """The bytes of all columns and concepts, and what is known of free columns."""
+    columns, concepts, used = cortex.arrays, cortex.concepts, len(cortex.concepts.rows)
+    end = cortex.free.watermark
+    parts = (
+        columns.states, columns.bits, columns.words, columns.concepts, columns.variant_of,
+        columns.last_operation,
+    )  # fmt: skip
+    return [
+        *(part[:end].tobytes() for part in parts),
+        *(part[: used + 64].tobytes() for part in (concepts.ids, concepts.columns, concepts.operations)),
+        repr((cortex.free.free, cortex.free.resting, cortex.columns, cortex.operations)).encode(),
+    ]
+
+
+def plain(outcome: Outcome) -> tuple[object, ...]:
+    """An outcome as values that can be compared."""
+    record = outcome.record
+    stored = record and (
+        record.column,
+        record.bits.tobytes(),
+        record.words,
+        record.operation,
+        record.variant_of,
+    )
+    kinds = (outcome.kind, outcome.operation, outcome.column, outcome.overlap, outcome.variant_of)
+    return (*kinds, outcome.winners, stored)
+
+
+class Stored:
+    """What a database would hold: a record a concept, a row a relationship."""
+
+    def __init__(self) -> None:
+        self.concepts: dict[bytes, ConceptRecord] = {}
+        self.relationships: dict[tuple[bytes, bytes, str], float] = {}
+
+    def store(self, operations: Sequence[Operation], outcomes: Sequence[Outcome]) -> None:
+        for operation, outcome in zip(operations, outcomes, strict=True):
+            if outcome.kind == "absent":
+                continue
+            if isinstance(operation, Put):
+                assert outcome.record is not None
+                self.concepts[operation.id] = outcome.record
+            elif isinstance(operation, Delete):
+                del self.concepts[operation.id]
+                self.relationships = {
+                    edge: weight
+                    for edge, weight in self.relationships.items()
+                    if operation.id not in edge[:2]
+                }
+            elif isinstance(operation, Relate):
+                edge = operation.source, operation.target, operation.type
+                self.relationships[edge] = operation.weight
+            else:
+                del self.relationships[operation.source, operation.target, operation.type]
+
+    def restore(self, settings: CortexSettings, operations: int) -> Cortex:
+        edges = [RelationshipRecord(*edge, weight) for edge, weight in self.relationships.items()]
+        return Cortex.restore(settings, operations, list(self.concepts.values()), edges)
+
+
+def copied(decisions: Decisions) -> Decisions:
+    return Decisions.from_bytes(decisions.to_bytes())
+
+
+def full_scan(cortex: Cortex, bits: np.ndarray, limit: int, floor: int = 1) -> list[tuple[int, int]]:
+    """The best (column, shared weight) by looking at every column."""
+    weights = weights_of(bits, cortex.postings.counts[bits], cortex.columns).tolist()
+    used = np.flatnonzero(cortex.arrays.concepts)
+    scores = np.zeros(used.size, dtype=np.int64)
+    for bit, weight in zip(bits.tolist(), weights, strict=True):
+        scores += weight * (cortex.arrays.bits[used] == bit).any(axis=1)
+    words = cortex.arrays.words[used].tolist()
+    ranked = sorted(zip((-scores).tolist(), words, used.tolist(), strict=True))
+    return [(column, -score) for score, _, column in ranked if -score >= floor][:limit]
