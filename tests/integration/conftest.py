@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from integration.running import CORTEXCTL, Running, unique
 
 from cortexctl import deployment as deployments
+from integration.running import CORTEXCTL, Running, unique
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

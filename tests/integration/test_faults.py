@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from integration.running import Running, eventually, frozen, get, put, unique
 
 from cortex_runtime.changelog.placement import slot_of
 from cortex_runtime.client import ApiError, ClientError
 from cortex_runtime.formats.messages import KeyVersion
 from cortexctl import access
+from integration.running import Running, eventually, frozen, get, put, unique
 
 
 def drill(running: Running, name: str, *words: str) -> dict:  # type: ignore[type-arg]

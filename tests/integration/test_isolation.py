@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from integration.running import Running, concept_path, eventually, get, put, unique
 
 from cortex_runtime.client import ApiError
 from cortex_runtime.formats.messages import LoginRequest, LoginResponse, QueryRequest, QueryResponse
 from cortexctl import access, credentials
+from integration.running import Running, concept_path, eventually, get, put, unique
 
 
 def refused(call: Callable[[], object]) -> tuple[int, str, str]:

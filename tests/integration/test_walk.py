@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from integration.running import Running, eventually, get, unique
 
 LINES = [
@@ -13,7 +14,8 @@ LINES = [
     {"id": "dog", "text": "dog; a domestic animal that barks and guards the house",
      "properties": {"legs": 4}, "relationships": [{"type": "is a", "target": "animal"},
                                                   {"type": "chases", "target": "cat", "weight": 0.5}]},
-    {"id": "cat", "text": "cat; a small feline that purrs", "relationships": [{"type": "is a", "target": "animal"}]},
+    {"id": "cat", "text": "cat; a small feline that purrs",
+     "relationships": [{"type": "is a", "target": "animal"}]},
 ]  # fmt: skip
 
 

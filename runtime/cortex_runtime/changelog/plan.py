@@ -136,7 +136,8 @@ class Plan:
     statement = (
         "select append(%s::smallint, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], %s::bytea[], %s,"
         " %s::int[], %s::bytea[], %s::int[], %s::bigint[], %s::bytea[], %s::int[], %s::bytea[], %s::bytea[],"
-        " %s::int[], %s::bytea[], %s::int[], %s::bytea[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s)"
+        " %s::int[], %s::bytea[], %s::int[], %s::bytea[],"
+        " %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s)"
     )
 
     def parameters(self, node: str) -> list[Any]:

@@ -28,8 +28,9 @@ def own(database: psycopg.Connection, token: int = 1) -> None:
 
 
 def append(
-    database: psycopg.Connection, *, seq: int = 0, digest: bytes = b"", entries: tuple[bytes, ...] = (b"entry",),
-    ids: tuple[bytes, ...] = (b"a" * 16,), key: bytes | None = None, token: int = 1, version: int = 1,
+    database: psycopg.Connection, *, seq: int = 0, digest: bytes = b"",
+    entries: tuple[bytes, ...] = (b"entry",), ids: tuple[bytes, ...] = (b"a" * 16,),
+    key: bytes | None = None, token: int = 1, version: int = 1,
 ) -> bytes:  # fmt: skip
     count = len(entries)
     sealed = b"\0\1" + version.to_bytes(4, "big") + b"..."

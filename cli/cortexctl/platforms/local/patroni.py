@@ -54,7 +54,7 @@ _PARAMETERS: dict[str, Any] = {
     "wal_keep_size": "128MB",
     "max_wal_size": "1GB",
     "max_slot_wal_keep_size": "4GB",
-    "hot_standby_feedback": "on",  # a node loads its slots from a standby in one snapshot, which takes a while
+    "hot_standby_feedback": "on",  # a node reads all its slots from a standby in one snapshot
     "checkpoint_timeout": "10min",
     "max_logical_replication_workers": 0,
     "autovacuum_max_workers": 2,
