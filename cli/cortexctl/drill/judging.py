@@ -75,7 +75,7 @@ def judge(
         reasons=(*doubts, *misses),
         rto_seconds=rto,
         rpo_seconds=_rpo_seconds(history, set(lost), fault),
-        first_write_seconds=_first_write(history, fault),
+        first_write_seconds=_first_write(history, fault, rto),
         longest_gap_seconds=_longest_gap(history),
         lost=lost,
         ghosts=ghosts,
@@ -105,13 +105,15 @@ def _doubts(history: History, fault: float, landed: bool) -> list[str]:
     return doubts
 
 
-def _first_write(history: History, fault: float) -> float | None:
+def _first_write(history: History, fault: float, rto: float | None) -> float | None:
     """Return the seconds from the fault to the first acknowledgement after the longest silence it caused.
 
-    What is acknowledged in the first milliseconds, while the fault is still landing, is no recovery.
+    What is acknowledged in the first milliseconds, while the fault is still landing, is no recovery; a
+    silence after the recovery has other causes.
     """
+    end = fault + rto if rto is not None else float("inf")
     times = sorted(write.settled for write in history.of("acknowledged"))
-    ends = [(later - sooner, later) for sooner, later in pairwise(times) if later >= fault]
+    ends = [(later - sooner, later) for sooner, later in pairwise(times) if later >= fault and sooner < end]
     return max(ends)[1] - fault if ends else None
 
 

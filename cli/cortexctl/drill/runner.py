@@ -100,10 +100,10 @@ class _Drill:
             trouble = str(error)
             self._timeline.add("error", trouble)
         except BaseException as error:
-            trouble = f"It was interrupted ({type(error).__name__})."
+            trouble = f"It was ended by {type(error).__name__}."
             raise
         finally:
-            self._clean_up(target)
+            trouble = " ".join(filter(None, (trouble, self._clean_up(target))))
             result = self._report(target, findings, disagreements, trouble)
             path = report.write(self._deployment, result)
         self._timeline.add("report", f"{result.outcome}: {path}")
@@ -208,12 +208,20 @@ class _Drill:
     def _watch(self) -> None:
         time.sleep(self._scenario.expectation.watch_seconds)
 
-    def _clean_up(self, target: Leftover) -> None:
-        """Bring back what was ended, first of all, and end the canary."""
+    def _clean_up(self, target: Leftover) -> str:
+        """Bring back what was ended, first of all, and end the canary. Returns what went wrong."""
+        trouble = ""
         if leftover.found(self._deployment):
             self._timeline.add("return", f"Bringing {target.target} back.")
-            leftover.bring_back(self._deployment, self._platform, target)
+            try:
+                leftover.bring_back(self._deployment, self._platform, target)
+            except (CortexctlError, OSError) as error:
+                trouble = (
+                    f"{target.target} could not be brought back (the next drill, or up, does it): {error}"
+                )
+                self._timeline.add("error", trouble)
         self._canary.stop()
+        return trouble
 
     def _report(
         self, target: Leftover, findings: Findings, disagreements: tuple[str, ...], trouble: str

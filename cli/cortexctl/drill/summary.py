@@ -39,7 +39,7 @@ def build(
         drill=scenario.name,
         deployment=deployment.name,
         outcome="error" if trouble else judgement.outcome,
-        reasons=[trouble, *judgement.reasons] if trouble else list(judgement.reasons),
+        reasons=[trouble] if trouble else list(judgement.reasons),
         fault=scenario.fault.kind,
         target=target,
         fault_landed=landing is not None and landing.landed,

@@ -59,9 +59,11 @@ def test_a_recovery_in_time_without_loss_passes() -> None:
 
 def test_what_is_acknowledged_while_the_fault_lands_is_no_first_write() -> None:
     landing = [acknowledged(f"l{index}", FAULT - 0.1 + 0.03 * index) for index in range(6)]
-    after = [acknowledged(f"r{index}", FAULT + 8 + 0.1 * index) for index in range(6)]
-    result = judged(history(writes=tuple(landing + after)))
-    assert result.first_write_seconds == pytest.approx(8.0)
+    after = [acknowledged(f"r{index}", FAULT + 2 + 0.1 * index) for index in range(6)]
+    later = [acknowledged("s", FAULT + 9)]
+    result = judged(history(writes=tuple(landing + after + later)))
+    assert result.first_write_seconds == pytest.approx(2.0)
+    assert result.longest_gap_seconds == pytest.approx(6.5)
 
 
 def test_a_lost_write_misses_and_dates_the_loss() -> None:
