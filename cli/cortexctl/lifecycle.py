@@ -207,7 +207,9 @@ def _await_health(wanted: Deployment, platform: Platform, progress: Progress) ->
     until = time.monotonic() + HEALTH_PATIENCE
     waiting = list(wanted.nodes)
     while waiting and time.monotonic() < until:
-        answers = health.ask(wanted, waiting)
+        # What doesn't listen yet isn't asked: every question costs a handshake, while processors are short.
+        listening = set(ports.in_use(node.port for node in waiting))
+        answers = health.ask(wanted, [node for node in waiting if node.port in listening])
         ready = {
             answer.node.name for answer in answers if answer.report and answer.report.status == "healthy"
         }
