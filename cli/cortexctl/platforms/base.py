@@ -47,7 +47,7 @@ class Platform(Protocol):
         """
 
     def stop(self) -> None:
-        """End every process of the deployment, whatever Terraform's state says; returns when they are gone."""
+        """End every process of the deployment, whatever Terraform's state says; returns when all are gone."""
 
     def database(self) -> tuple[DatabaseMember, ...]:
         """Return all members, those that do not answer as absent."""

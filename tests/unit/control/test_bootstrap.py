@@ -150,7 +150,7 @@ def closed() -> Iterator[Checkout]:
 
 
 def test_a_checkout_that_is_not_writable(closed: Checkout) -> None:
-    somebody = ()
+    somebody: tuple[str, ...] = ()
     if os.geteuid() == 0:
         somebody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
     else:
