@@ -27,7 +27,9 @@ def trail(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Of this tenant alone.")] = None,
     actor: Annotated[str | None, typer.Option("--actor", help="By this actor alone.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Login, put, query, rotate, ...")] = None,
-    result: Annotated[str | None, typer.Option("--result", help="With this result alone.")] = None,
+    result: Annotated[
+        str | None, typer.Option("--result", help="With this result alone: done, refused, or refused: CODE.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option("--since", help="An age (90s, 15m, 1h, 7d) or a time (ISO 8601).")
     ] = None,

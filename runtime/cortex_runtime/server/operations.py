@@ -51,7 +51,7 @@ _AUDIT = f"""
     where (%(tenant)s::text is null or tenant = %(tenant)s)
       and (%(actor)s::text is null or actor = %(actor)s)
       and (%(action)s::text is null or action = %(action)s)
-      and (%(result)s::text is null or result = %(result)s)
+      and (%(result)s::text is null or result = %(result)s or starts_with(result, %(result)s || ':'))
       and (%(since)s::timestamptz is null or at >= %(since)s::timestamptz)
     order by sequence desc limit %(limit)s
 """  # noqa: S608
