@@ -71,7 +71,7 @@ def _dedicated(directory: Path) -> Account | None:
 
 def _namespace() -> Account:
     if _runs((*NAMESPACE, sys.executable, "-I", "-S", "-c", "import os, sys; sys.exit(os.getuid() == 0)")):
-        return Account(NAMESPACE)
+        return Account(NAMESPACE, (0, 0))
     raise Refused(
         "The regions cannot be run as root.",
         why="PostgreSQL refuses root, user namespaces are not permitted here, and there is no account "

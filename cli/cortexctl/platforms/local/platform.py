@@ -63,7 +63,9 @@ class LocalPlatform:
         return members.judge(own, view)
 
     def region_processes(self, region: str) -> tuple[str, ...]:
-        """Return what lives of a region, as 'pid name'."""
+        """Return what lives of a region, or of the 'edge', as 'pid name'."""
+        if region == EDGE:
+            return _names(regions.edge_of(self._deployment).members())
         return _names(regions.tree_of(self._deployment.region(region)).members())
 
     def kill_region(self, region: str) -> Landing:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cortexctl import deployment as deployments
 from cortexctl import durable
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.errors import UsageError
@@ -49,9 +50,11 @@ def start(deployment: Deployment, region: Region) -> None:
         if tree.states():
             return
         tree.stop(patience=0)
+        runner = account.choose(deployment.directory)
+        runner.make_directory(region.directory)
         _prepare(deployment, region)
         _write_configurations(deployment, region)
-        tree.start(account.choose(deployment.directory), _programs(deployment, region))
+        tree.start(runner, _programs(deployment, region))
 
 
 def stop(deployment: Deployment, region: Region) -> None:
@@ -146,6 +149,7 @@ def _prepare(deployment: Deployment, region: Region) -> None:
 def _write_configurations(deployment: Deployment, region: Region) -> None:
     passwords = json.loads((deployment.directory / "ca" / "database.json").read_bytes())
     files = {
+        "deployment.yaml": deployments.dump(deployment),
         "patroni.yml": patroni.render(deployment, region, passwords),
         "haproxy.cfg": haproxy.region(region),
     }
@@ -190,14 +194,14 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
 
 
 def _programs(deployment: Deployment, region: Region) -> list[Program]:
-    member = etcd.command(deployment, region)
+    tool = etcd.find_tool("etcd")
+    member = etcd.command(str(tool.path), deployment, region)
     if etcd.must_rejoin(deployment, region):
-        place = str(deployment.directory.resolve())
-        member = (sys.executable, "-P", "-m", "cortexctl.platforms.local.etcd", place, region.name)
+        member = (sys.executable, "-P", "-m", "cortexctl.platforms.local.rejoin", str(tool.path), region.name)
     # A node is ended before what it needs: the higher priority first.
     return [
         # Left alone by its peers it waits long for one to lead; it is made to be killed.
-        Program("etcd", member, 100, {"GOGC": "50"} | etcd.find_tool("etcd").environment, patience=2),
+        Program("etcd", member, 100, {"GOGC": "50"} | tool.environment, patience=2),
         Program("patroni", patroni.command(), 200, patroni.environment(), patience=30),
         _haproxy(),
         *(_node_program(node) for node in region.nodes),
