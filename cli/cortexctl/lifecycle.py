@@ -58,7 +58,7 @@ def up(name: str, wish: Wish, *, confirm: Callable[[str], None], progress: Progr
         _confirm_removal(known, wanted, confirm)
         platform = platforms.of(wanted)
         living = platform.living() if known else frozenset[str]()
-        _check_ports(wanted, living)
+        _check_ports(wanted, platform, living)
         binary = _find_tools(progress)
         if wanted != known:
             wanted = _write(wanted, new=known is None)
@@ -75,8 +75,9 @@ def preview(name: str, wish: Wish) -> dict[str, dict[str, str]]:
     """Return what `up` would do: actions by address, by root. Changes nothing."""
     known = _load(name)
     wanted = _wanted(name, known, wish)
-    living = platforms.of(wanted).living() if known else frozenset[str]()
-    _check_ports(wanted, living)
+    platform = platforms.of(wanted)
+    living = platform.living() if known else frozenset[str]()
+    _check_ports(wanted, platform, living)
     return provision.plan(wanted, binary=tools.find_terraform(), replace=_dead(wanted, living))
 
 
@@ -151,15 +152,16 @@ def _confirm_removal(known: Deployment | None, wanted: Deployment, confirm: Call
         confirm(f"End {len(leaving)} nodes of deployment {wanted.name!r}: {', '.join(leaving)}?")
 
 
-def _check_ports(wanted: Deployment, living: frozenset[str]) -> None:
+def _check_ports(wanted: Deployment, platform: Platform, living: frozenset[str]) -> None:
+    """Raise Refused when somebody else listens on a port of what isn't alive.
+
+    Where processes of ours are left (an `up` was interrupted), they have the ports; starting anew ends them.
+    """
     edge, regions = ports.ports_of(wanted)
-    needed = [] if "edge" in living else edge
-    for region in wanted.regions:
-        if region.name not in living:
-            needed += regions[region.name]
-        else:
-            needed += [node.port for node in region.nodes if node.name not in living]
-    ports.check_free(needed)
+    needed = {"edge": edge, **regions}
+    for place in needed:
+        if place not in living and not platform.region_processes(place):
+            ports.check_free(needed[place])
 
 
 def _find_tools(progress: Progress) -> Path:
@@ -248,7 +250,8 @@ def _destroy(found: Deployment, progress: Progress) -> CortexctlError | None:
 def _check_ended(found: Deployment, platform: Platform, failure: CortexctlError | None) -> None:
     edge, regions = ports.ports_of(found)
     used = ports.in_use([*edge, *(port for some in regions.values() for port in some)])
-    left = [process for region in found.regions for process in platform.region_processes(region.name)]
+    places = ("edge", *found.nodes_a_region)
+    left = [process for place in places for process in platform.region_processes(place)]
     if left or used:
         raise CortexctlError(
             f"Something of deployment {found.name!r} lives on.",

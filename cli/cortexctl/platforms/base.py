@@ -53,7 +53,7 @@ class Platform(Protocol):
         """Return all members, those that do not answer as absent."""
 
     def region_processes(self, region: str) -> tuple[str, ...]:
-        """Return what lives of a region, as 'pid name'."""
+        """Return what lives of a region, or of the 'edge', as 'pid name'."""
 
     def kill_region(self, region: str) -> Landing:
         """End a whole region at once with SIGKILL."""
