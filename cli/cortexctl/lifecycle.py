@@ -158,10 +158,9 @@ def _check_ports(wanted: Deployment, platform: Platform, living: frozenset[str])
     Where processes of ours are left (an `up` was interrupted), they have the ports; starting anew ends them.
     """
     edge, regions = ports.ports_of(wanted)
-    needed = {"edge": edge, **regions}
-    for place in needed:
+    for place, needed in {"edge": edge, **regions}.items():
         if place not in living and not platform.region_processes(place):
-            ports.check_free(needed[place])
+            ports.check_free(needed)
 
 
 def _find_tools(progress: Progress) -> Path:
