@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from cortex_runtime.client import ApiError, Client, ConnectionFailed
 from cortex_runtime.formats.messages import BatchResponse, Concept, ConceptBody, HealthReport
 from cortexctl import access
@@ -120,7 +122,14 @@ def eventually(check: Callable[[], T], *, patience: float = 20.0) -> T:
     while True:
         try:
             return check()
-        except (AssertionError, LookupError, StopIteration, ApiError, ConnectionFailed):
+        except (
+            AssertionError,
+            pytest.fail.Exception,
+            LookupError,
+            StopIteration,
+            ApiError,
+            ConnectionFailed,
+        ):
             if time.monotonic() > until:
                 raise
         time.sleep(0.1)

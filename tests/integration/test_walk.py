@@ -93,8 +93,8 @@ def _query(running: Running, tenant: str) -> list[dict]:  # type: ignore[type-ar
 
 
 def test_concepts_by_hand(running: Running, tenant: str) -> None:
-    running.run("concept", "put", tenant, "sun", "--text", "the star that the earth goes around")
-    running.run("concept", "put", tenant, "earth", "--text", "the third planet")
+    running.run("concept", "put", tenant, "sun", "the star that the earth goes around")
+    running.run("concept", "put", tenant, "earth", "the third planet")
     running.run("concept", "relate", tenant, "earth", "orbits", "sun")
     assert running.json("concept", "get", tenant, "earth")["relationships"][0]["target"] == "sun"
     running.run("concept", "delete", tenant, "sun")
@@ -102,9 +102,9 @@ def test_concepts_by_hand(running: Running, tenant: str) -> None:
 
 
 def test_after_a_rotation_all_new_writes_use_the_new_key(running: Running, tenant: str) -> None:
-    running.run("concept", "put", tenant, "before", "--text", "written under the first key")
+    running.run("concept", "put", tenant, "before", "written under the first key")
     rotated = running.json("key", "rotate", "--tenant", tenant)
-    running.run("concept", "put", tenant, "after", "--text", "written under the second key")
+    running.run("concept", "put", tenant, "after", "written under the second key")
     assert rotated["version"] == 2
     with running.tenant(tenant) as client:
         assert get(client, tenant, "before").key_version == 1
@@ -114,7 +114,7 @@ def test_after_a_rotation_all_new_writes_use_the_new_key(running: Running, tenan
 
 
 def test_the_audit_trail_has_who_did_what_from_where(running: Running, tenant: str) -> None:
-    running.run("concept", "put", tenant, "seen", "--text", "this is written down")
+    running.run("concept", "put", tenant, "seen", "this is written down")
     running.run("concept", "get", tenant, "unseen", expect=5)
     events = eventually(lambda: _events(running, tenant))
     put = events["concept.put"]
@@ -133,7 +133,7 @@ def _events(running: Running, tenant: str) -> dict[str, dict[str, str]]:
 
 
 def test_data_survive_down_and_up(running: Running, tenant: str) -> None:
-    running.run("concept", "put", tenant, "kept", "--text", "this survives the night")
+    running.run("concept", "put", tenant, "kept", "this survives the night")
     running.run("down", "--yes")
     assert running.platform.living() == frozenset()
     running.run("status", expect=3)
