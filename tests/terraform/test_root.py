@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cortexctl import terraform
 from cortexctl.terraform import Event, Root, TerraformError
 
 NODES = {"eu-west-1": 20024, "eu-west-2": 20025}
@@ -148,3 +153,39 @@ def test_the_users_own_settings_for_terraform_do_not_reach_it(
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", "/no/such/file")
     trial.root.apply(trial.variables())
     assert trial.calls()[0][1]["region"] == "eu-west"
+
+
+@pytest.mark.parametrize("end", ["kill", "interrupt"])
+def test_an_end_in_the_middle_leaves_what_the_next_apply_puts_right(trial: Trial, end: str) -> None:
+    gate = trial.recorder.with_name("gate")
+    os.mkfifo(gate)  # whoever starts a node waits here
+    trial.recorder.write_text(
+        trial.recorder.read_text()
+        + 'case $verb in node-start) cat "$here/gate" >/dev/null 2>&1 || true ;; esac\n'
+    )
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(trial.root.apply, trial.variables())
+        begun = time.monotonic()
+        while not any(event.address == FIRST for event in trial.events):
+            assert time.monotonic() - begun < 30
+            time.sleep(0.05)
+        if end == "kill":
+            (process,) = terraform._running
+            process.kill()
+        else:
+            terraform.interrupt()
+        release(gate)
+        with pytest.raises(TerraformError):
+            running.result()
+    assert not terraform._running
+    trial.verbs()
+    gate.unlink()
+    trial.root.apply(trial.variables())
+    assert "node-start eu-west-1" in trial.verbs()
+    assert not trial.root.plan(trial.variables()).changed
+
+
+def release(gate: Path) -> None:
+    """Let those go on that wait at the gate."""
+    with suppress(OSError):
+        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
