@@ -24,6 +24,7 @@ from cortexctl.platforms.local import LocalPlatform
 
 ROOT = Path(__file__).parents[2]
 CORTEXCTL = ROOT / "scripts" / "cortexctl"
+NOT_YET = (AssertionError, pytest.fail.Exception, LookupError, StopIteration, ApiError, ConnectionFailed)
 T = TypeVar("T")
 
 
