@@ -130,7 +130,10 @@ class Competition:
             column = self._overlay.free.take(self._operation)
             decision = Placing(kind, self._operation, put.id, column, put.words, variant_of, put.bits)
         self._decide(decision)
-        record = self._record(put.id, column, self._operation)
+        if kind == Kind.TAKE:
+            record = ConceptRecord(put.id, column, put.bits, put.words, self._operation, variant_of)
+        else:
+            record = self._record(put.id, column, self._operation)
         return Outcome(
             "allocated" if kind == Kind.TAKE else "joined", self._operation, column, overlap,
             record.variant_of, tuple(winners.tolist()), record,
@@ -149,15 +152,15 @@ class Competition:
         )
         columns, scores = found.columns, found.scores
         words = self._cortex.arrays.words[columns]
-        pending, rows = self._overlay.pending()
-        if pending.size:
+        if int(weights[self._overlay.in_pending(bits)].sum()) >= floor:
+            pending, rows = self._overlay.pending()
             shared = self._cortex.searcher.shared(bits, weights, rows)
             near = np.flatnonzero(shared >= floor)
             if near.size:
                 columns = np.concatenate((columns, pending[near]))
                 scores = np.concatenate((scores, shared[near]))
                 words = np.concatenate((words, (rows[near] < WORD_BITS).sum(axis=1)))
-                order = ranking(scores, words, columns)[:MAX_CANDIDATES]
+                order = ranking(scores, words, columns, MAX_CANDIDATES)
                 columns, scores = columns[order], scores[order]
         return columns, scores
 

@@ -14,6 +14,7 @@ Bits = npt.NDArray[np.uint16]
 ID_BYTES = 16
 MAX_HOPS = 3
 MAX_TYPE_BYTES = 256
+_FIRST_GRAM = np.uint16(WORD_BITS)
 OutcomeKind = Literal["allocated", "joined", "updated", "deleted", "related", "unrelated", "absent"]
 
 
@@ -34,7 +35,7 @@ class CortexSettings:
     winners: int = 5
     join_threshold: float = 0.9
     refractory: int = 64
-    budget: int = 400_000
+    budget: int = 100_000
     edge_budget: int = 100_000
 
     def __post_init__(self) -> None:
@@ -157,7 +158,7 @@ def check_bits(bits: Bits, words: int) -> None:
         raise InvalidOperationError(f"bits are not uint16[1..{MAX_BITS}]: {bits.dtype}{list(bits.shape)}")
     if bits[-1] == PAD or not (bits[1:] > bits[:-1]).all():
         raise InvalidOperationError(f"bits are not ascending below {BITS - 1}")
-    if words != np.searchsorted(bits, WORD_BITS):
+    if words != bits.searchsorted(_FIRST_GRAM):
         raise InvalidOperationError(f"{words} words are not the number of bits below {WORD_BITS}")
 
 

@@ -33,6 +33,7 @@ class Overlay:
         self.hidden: Ints = np.zeros(0, dtype=np.int64)
         self.free = FreeView(cortex.free)
         self._counts = np.zeros(BITS, dtype=np.int32)
+        self._pending_bits = np.zeros(BITS, dtype=np.bool_)
         self._placed: dict[bytes, tuple[int, int] | None] = {}
         self._concepts: dict[int, int] = {}
         self._wins: dict[int, int] = {}
@@ -48,6 +49,11 @@ class Overlay:
         """Return how many columns have each bit."""
         counts: npt.NDArray[np.int32] = self._cortex.postings.counts[bits] + self._counts[bits]
         return counts
+
+    def in_pending(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell of each bit whether a pending column has it, or maybe: never no when one has."""
+        pending: npt.NDArray[np.bool_] = self._pending_bits[bits]
+        return pending
 
     def place_of(self, identifier: bytes) -> tuple[int, int] | None:
         """Return (column, operation by which it came there) of a concept, None when there is none."""
@@ -115,6 +121,7 @@ class Overlay:
         if decision.kind == Kind.TAKE:
             self.occupied += 1
             self._counts[decision.bits] += 1
+            self._pending_bits[decision.bits] = True
             self._variants[column] = decision.variant_of
             self._pending[column] = self._end
             self._pending_rows = grown(self._pending_rows, self._end + 1, fill=PAD)

@@ -9,6 +9,8 @@ from cortex_runtime.columns.encoding import BITS, PAD
 
 Ints = npt.NDArray[np.int64]
 Columns = npt.NDArray[np.int32]
+# Where a list is and what it brings: postings for each unit of weight, start in the arena, length, weight.
+PostingsList = tuple[float, int, int, int]
 
 # Capacities of lists: two sizes an octave, so that slack is 25 % at most on average and holes fit again.
 _SIZES = np.unique([int(2 ** (i / 2)) & ~1 for i in range(4, 64)]).astype(np.int64)
@@ -39,12 +41,20 @@ class Postings:
         start = self._starts[bit]
         return self._arena[start : start + self.counts[bit]]
 
-    def lists(self, bits: Ints) -> list[Columns]:
-        """Return the lists of several bits."""
-        starts = self._starts[bits]
-        ends = (starts + self.counts[bits]).tolist()
-        arena = self._arena
-        return [arena[start:end] for start, end in zip(starts.tolist(), ends, strict=True)]
+    def list_at(self, start: int, length: int) -> Columns:
+        """Return a list as a view that is valid until the next change."""
+        return self._arena[start : start + length]
+
+    def lists(self, bits: Ints, weights: Ints) -> list[PostingsList]:
+        """Return the lists of bits that have any and weigh something, the cheapest to visit first."""
+        lengths, starts = self.counts[bits].tolist(), self._starts[bits].tolist()
+        lists = [
+            (length / weight, start, length, weight)
+            for start, length, weight in zip(starts, lengths, weights.tolist(), strict=True)
+            if length and weight
+        ]
+        lists.sort()
+        return lists
 
     def add(self, columns: Ints, rows: npt.NDArray[np.uint16]) -> None:
         """Add columns int64[m] with their rows of bits uint16[m, 40], padded; none is in the index."""

@@ -15,11 +15,13 @@ import numpy.typing as npt
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.encoding import BITS, PAD, WORD_BITS
 from cortex_runtime.columns.growth import grown
-from cortex_runtime.columns.postings import Postings
+from cortex_runtime.columns.postings import Postings, PostingsList
 
 Ints = npt.NDArray[np.int64]
+Columns = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.uint16]
-_WORD_STEPS, _GRAM_STEPS = 10.0, 2.5
+_STEPS = np.repeat((10.0, 2.5, 0.0), (WORD_BITS, PAD - WORD_BITS, 1))  # of weight for each bit of information
+_COLUMNS_OF_255 = 20_000_000  # of fewer columns no bit weighs more
 _FIRST_CHUNK = 1024
 _REST_WORTH_A_BOUND = 2048
 _FEW = 4
@@ -32,15 +34,25 @@ def weights_of(bits: npt.NDArray[np.integer], counts: npt.NDArray[np.integer], c
 
     w = round(10 · a · log2((columns + 1) / (count + 0.5))), a = 1 for words and 0.25 for n-grams.
     """
-    information = math.log2(columns + 1) - np.log2(counts + 0.5)
-    steps = np.where(bits < WORD_BITS, _WORD_STEPS, np.where(bits == PAD, 0.0, _GRAM_STEPS))
-    weights: Ints = np.clip(np.rint(information * steps), 0, 255).astype(np.int64)
+    information = np.log2(counts + 0.5)
+    np.subtract(math.log2(columns + 1), information, out=information)
+    information *= _STEPS[bits]
+    information += 0.5
+    if columns > _COLUMNS_OF_255:
+        np.minimum(information, 255, out=information)
+    weights: Ints = information.astype(np.int64)
     return weights
 
 
-def ranking(scores: Ints, words: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]) -> Ints:
-    """Return the order of columns: most shared weight, then fewest words, then lowest number."""
-    return np.lexsort((columns, words, -scores))
+def ranking(
+    scores: Ints, words: npt.NDArray[np.integer], columns: npt.NDArray[np.integer], limit: int
+) -> Ints:
+    """Return the order of the best columns: most shared weight, then fewest words, then lowest number."""
+    keys = (scores << 38) - (words.astype(np.int64) << 32) - columns
+    if keys.size <= limit:
+        return np.argsort(-keys)
+    best = np.argpartition(keys, -limit)[-limit:]
+    return best[np.argsort(-keys[best])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,19 +94,15 @@ class Searcher:
         bits and weights are int64[n]. Columns in `without` (ascending) are not seen. With a budget, at most
         so many postings are visited, and the answer says when it could not be proved.
         """
-        lengths = self._postings.counts[bits]
-        useful = np.flatnonzero((lengths > 0) & (weights > 0))
-        rest = int(weights[useful].sum())
+        lists = self._postings.lists(bits, weights)
+        rest = sum([weight for *_, weight in lists])
         if rest < floor:
             return Found(_NOBODY, _NOBODY)
-        useful = useful[np.argsort(lengths[useful] / weights[useful], kind="stable")]
-        walk = _Walk(self, bits, weights, useful, limit, max(floor, 1), without, budget)
         self._sums = grown(self._sums, self._arrays.states.size)
-        self._table[bits] = weights
+        walk = _Walk(self, bits, weights, lists, rest, limit, max(floor, 1), without, budget)
         try:
             return walk.run()
         finally:
-            self._table[bits] = 0
             for part in walk.visited:
                 self._sums[part] = 0
 
@@ -107,27 +115,24 @@ class _Walk:
         searcher: Searcher,
         bits: Ints,
         weights: Ints,
-        useful: Ints,
+        lists: list[PostingsList],
+        rest: int,
         limit: int,
         floor: int,
         without: Ints,
         budget: int | None,
     ) -> None:
-        self._arrays = searcher._arrays
-        self._sums, self._table = searcher._sums, searcher._table
-        self._searcher = searcher
-        self._lists = searcher._postings.lists(bits[useful])
-        self._weights = weights[useful].tolist()
-        self._rest = sum(self._weights)
+        self._searcher, self._bits, self._weights = searcher, bits, weights
+        self._arrays, self._postings, self._sums = searcher._arrays, searcher._postings, searcher._sums
+        self._lists, self._rest = lists, rest
         self._limit, self._bound, self._without = limit, floor, without
         self._left = budget
         self._next = 0
-        self.visited: list[npt.NDArray[np.int32]] = []
+        self.visited: list[Columns] = []
         self._seen = np.zeros(0, dtype=np.int32)
 
     def run(self) -> Found:
         """Visit lists until nothing unseen can be among the best, then score what was seen."""
-        self._sums = self._searcher._sums
         chunk = _FIRST_CHUNK
         stopped = False
         while self._next < len(self._lists) and self._rest >= self._bound and not stopped:
@@ -141,44 +146,49 @@ class _Walk:
 
     def _visit(self, chunk: int) -> bool:
         """Visit lists with about `chunk` postings; tell whether the budget ended."""
-        lists: list[npt.NDArray[np.int32]] = []
+        parts: list[Columns] = []
         weights: list[int] = []
         size, stopped = 0, False
-        while self._next < len(self._lists) and (not lists or size + len(self._lists[self._next]) <= chunk):
-            postings, weight = self._lists[self._next], self._weights[self._next]
-            if self._left is not None and len(postings) > self._left:
-                postings, stopped = postings[: self._left], True
+        while self._next < len(self._lists) and not stopped:
+            _, start, length, weight = self._lists[self._next]
+            if parts and (size + length > chunk or self._rest < self._bound):
+                break
+            part = self._postings.list_at(start, length)
+            if self._left is not None and part.size > self._left:
+                part, stopped = part[: self._left], True
             else:
                 self._rest -= weight
                 self._next += 1
-            lists.append(postings)
+            parts.append(part)
             weights.append(weight)
-            size += len(postings)
+            size += part.size
             if self._left is not None:
-                self._left -= len(postings)
-            if stopped or self._rest < self._bound:
-                break
-        self._accumulate(lists, weights)
+                self._left -= part.size
+        self._accumulate(parts, weights)
         return stopped
 
-    def _accumulate(self, lists: list[npt.NDArray[np.int32]], weights: list[int]) -> None:
-        if len(lists) == 1:
-            columns = lists[0]
-            before = self._sums[columns]
-            fresh = columns[before == 0]
-            self._sums[columns] = before + weights[0]
+    def _accumulate(self, parts: list[Columns], weights: list[int]) -> None:
+        if len(parts) == 1:
+            fresh = self._accumulate_one(parts[0], weights[0])
         else:
-            columns = np.concatenate(lists)
-            fresh = columns[self._sums[columns] == 0]
-            amounts = np.repeat(np.array(weights, dtype=np.uint16), [len(part) for part in lists])
+            columns = np.concatenate(parts)
+            fresh = columns[self._sums[columns] == 0] if self.visited else columns
+            amounts = np.repeat(np.array(weights, dtype=np.uint16), [part.size for part in parts])
             np.add.at(self._sums, columns, amounts)
             fresh = _distinct(fresh)
-        self.visited.append(fresh)
+            self.visited.append(fresh)
         if self._without.size:
             fresh = fresh[~np.isin(fresh, self._without)]
         self._seen = np.concatenate((self._seen, fresh)) if self._seen.size else fresh
 
-    def _narrowed(self, *, finish: bool) -> npt.NDArray[np.int32]:
+    def _accumulate_one(self, columns: Columns, weight: int) -> Columns:
+        before = self._sums[columns]
+        fresh: Columns = columns[before == 0]
+        self._sums[columns] = before + np.uint16(weight)
+        self.visited.append(fresh)
+        return fresh
+
+    def _narrowed(self, *, finish: bool) -> Columns:
         """Return the seen columns that may be among the best.
 
         Fetching a row costs as much as visiting some postings, so short lists are finished first: they
@@ -189,48 +199,49 @@ class _Walk:
             self._raise_bound(candidates)
             candidates = self._possible(candidates)
         while finish and self._next < len(self._lists):
-            postings = self._lists[self._next]
-            if len(postings) > _POSTINGS_A_ROW * (candidates.size - _FEW):
+            _, start, length, weight = self._lists[self._next]
+            if length > _POSTINGS_A_ROW * (candidates.size - _FEW):
                 break
-            before = self._sums[postings]
-            self.visited.append(postings[before == 0])
-            self._sums[postings] = before + self._weights[self._next]
-            self._rest -= self._weights[self._next]
+            self._accumulate_one(self._postings.list_at(start, length), weight)
+            self._rest -= weight
             self._next += 1
             candidates = self._possible(candidates)
         return candidates
 
-    def _possible(self, columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def _possible(self, columns: Columns) -> Columns:
         possible: npt.NDArray[np.bool_] = self._sums[columns] + self._rest >= self._bound
         return columns[possible]
 
     def _remaining(self) -> int:
-        return sum(len(part) for part in self._lists[self._next :])
+        return sum([length for _, _, length, _ in self._lists[self._next :]])
 
-    def _raise_bound(self, seen: npt.NDArray[np.int32]) -> None:
+    def _raise_bound(self, seen: Columns) -> None:
         if seen.size < self._limit:
             return
         best = seen[np.argpartition(self._sums[seen], -self._limit)[-self._limit :]]
         self._bound = max(self._bound, int(self._exact(best).min()))
 
     def _exact(self, columns: npt.NDArray[np.integer]) -> Ints:
-        sums: Ints = self._table[self._arrays.bits[columns]].sum(axis=1, dtype=np.int64)
-        return sums
+        return self._searcher.shared(self._bits, self._weights, self._arrays.bits[columns])
 
     def _bound_by(self, scores: Ints) -> int:
         return max(self._bound, int(scores[-1])) if scores.size == self._limit else self._bound
 
-    def _best(self, candidates: npt.NDArray[np.int32]) -> Found:
+    def _best(self, candidates: Columns) -> Found:
+        if not candidates.size:
+            return Found(_NOBODY, _NOBODY)
         columns = candidates.astype(np.int64)
-        scores = self._exact(columns)
+        # With nothing left to visit, what was summed up is exact.
+        scores = self._sums[candidates].astype(np.int64) if not self._rest else self._exact(columns)
         enough = scores >= self._bound
         columns, scores = columns[enough], scores[enough]
-        order = ranking(scores, self._arrays.words[columns], columns)[: self._limit]
+        order = ranking(scores, self._arrays.words[columns], columns, self._limit)
         return Found(columns[order], scores[order])
 
 
-def _distinct(columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def _distinct(columns: Columns) -> Columns:
     ordered = np.sort(columns)
-    keep = np.ones(ordered.size, dtype=bool)
+    keep = np.empty(ordered.size, dtype=np.bool_)
+    keep[0] = True
     np.not_equal(ordered[1:], ordered[:-1], out=keep[1:])
     return ordered[keep]
