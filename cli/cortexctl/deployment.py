@@ -152,12 +152,20 @@ class Deployment:
 
 
 def state_home() -> Path:
-    """Return where deployments live: /var/lib/cortexkg for root, else the XDG state directory."""
-    if chosen := os.environ.get("XDG_STATE_HOME"):
-        return Path(chosen) / "cortexkg"
+    """Return where deployments live: in XDG_STATE_HOME, else /var/lib for root, else ~/.local/state.
+
+    Raises Refused when there is no home directory. A relative XDG_STATE_HOME counts as none, as XDG has it.
+    """
+    if (chosen := Path(os.environ.get("XDG_STATE_HOME", ""))).is_absolute():
+        return chosen / "cortexkg"
     if os.geteuid() == 0:
         return Path("/var/lib/cortexkg")
-    return Path.home() / ".local" / "state" / "cortexkg"
+    try:
+        return Path.home() / ".local" / "state" / "cortexkg"
+    except RuntimeError as error:
+        raise Refused(
+            "There is no place for deployments.", why=str(error), todo="Set HOME or XDG_STATE_HOME."
+        ) from error
 
 
 def check_name(name: str) -> str:

@@ -193,3 +193,18 @@ def test_help_is_quick(cortexctl: Run) -> None:
     code = f"import sys, cortexctl.main; print([name for name in {slow!r} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+def test_where_deployments_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/some/where")
+    assert deployment.state_home() == Path("/some/where/cortexkg")
+    monkeypatch.setenv("XDG_STATE_HOME", "some/where")  # relative: as good as none, says XDG
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert deployment.state_home() == Path("/var/lib/cortexkg")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert deployment.state_home() == Path("/home/somebody/.local/state/cortexkg")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    with pytest.raises(Refused, match="no place"):
+        deployment.state_home()
