@@ -42,7 +42,7 @@ def plan(members: Sequence[DatabaseMember], target: str, *, forced: bool) -> Pla
         lag_bytes=lag,
         forced=forced,
         loses=_loses(lag, forced=forced and primary != target),
-        steps=_steps(primary, target, forced=forced),
+        steps=(*_steps(primary, target, forced=forced), *(_better(members, target, lag) if forced else ())),
         obstacles=tuple(obstacles),
     )
 
@@ -61,7 +61,7 @@ def _obstacles(primary: str | None, role: str, target: str, *, forced: bool) -> 
     found = []
     if role == "absent":
         found.append(f"The database of {target} does not answer.")
-    if not forced and role == "standby":
+    if not forced and primary is not None and role == "standby":
         found.append(
             f"{target} does not follow the primary synchronously (yet): it may lack acknowledged writes."
         )
@@ -75,6 +75,19 @@ def _obstacles(primary: str | None, role: str, target: str, *, forced: bool) -> 
             "--accept-data-loss forces it and may lose acknowledged writes."
         )
     return found
+
+
+def _better(members: Sequence[DatabaseMember], target: str, lag: int | None) -> tuple[str, ...]:
+    """Return which other regions would lose less."""
+    return tuple(
+        f"{one.region} lacks only {one.lag:,} bytes of log: promoting it would lose less."
+        for one in members
+        if one.region != target
+        and one.role in {"standby", "sync_standby"}
+        and lag is not None
+        and one.lag is not None
+        and one.lag < lag
+    )
 
 
 def _loses(lag: int | None, *, forced: bool) -> str:
@@ -94,6 +107,8 @@ def _steps(primary: str | None, target: str, *, forced: bool) -> tuple[str, ...]
             "Nodes take the slots over; writes go on when a second region follows it.",
             f"{primary or 'The former primary'} is rewound when it returns: what it alone had is lost.",
         )
+    if primary is None:
+        return ()
     return (
         f"Patroni stops the primary in {primary} when {target} has everything, and promotes {target}.",
         "Writes wait some seconds meanwhile; nothing is lost.",

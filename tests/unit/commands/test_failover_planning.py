@@ -48,3 +48,11 @@ def test_a_forced_one_says_what_it_loses() -> None:
     assert "4,096 bytes" in planned.loses
     unknown = (DatabaseMember("us", "standby", "running", None, None),)
     assert "unknown" in failover.plan(unknown, "us", forced=True).loses
+
+
+def test_a_region_that_would_lose_less_is_named() -> None:
+    standbys = tuple(
+        DatabaseMember(name, "standby", "running", 3, lag) for name, lag in (("eu", 10), ("us", 20))
+    )
+    assert "eu lacks only 10 bytes" in failover.plan(standbys, "us", forced=True).steps[-1]
+    assert not any("lacks only" in step for step in failover.plan(standbys, "eu", forced=True).steps)
