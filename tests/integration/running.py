@@ -93,13 +93,11 @@ class Running:
 
     def pid_of(self, node: str) -> int:
         """Return the process of a node."""
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"serve" in words and any(word.endswith(f"/nodes/{node}.json".encode()) for word in words):
-                return int(entry.name)
+        region = self.deployment.region(self.node(node).region)
+        for line in self.platform.region_processes(region.name):
+            pid = int(line.split()[0])
+            if f"nodes/{node}.json".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
         raise LookupError(node)
 
     def healthy(self) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,7 @@ from cortex_runtime.changelog.placement import slot_of
 from cortex_runtime.client import ApiError, ClientError
 from cortex_runtime.formats.messages import KeyVersion
 from cortexctl import access
+from cortexctl import deployment as deployments
 from integration.running import Running, eventually, frozen, get, put, unique
 
 
@@ -194,8 +196,18 @@ def test_a_rotation_killed_half_way_is_finished_by_the_next(running: Running, te
     assert states == ["DECRYPT_ONLY", "ACTIVE"]
 
 
-def test_a_planned_end_of_a_node_fails_no_request(running: Running) -> None:
+@pytest.fixture
+def two_nodes(running: Running) -> Iterator[Running]:
+    """The deployment with two nodes a region."""
+    running.run("up", "--nodes", "2", "--yes")
+    yield Running(deployments.load(running.deployment.name))
+    running.run("up", "--nodes", "1", "--yes")
+    running.healthy()
+
+
+def test_a_planned_end_of_a_node_fails_no_request(two_nodes: Running) -> None:
     """Asked to end, the owner drains: every write through the edge succeeds at its first attempt."""
+    running = two_nodes
     running.healthy()
     tenant = unique("t")
     running.run("tenant", "onboard", tenant)
