@@ -93,7 +93,7 @@ def test_a_program_that_dies_is_started_again(tree: Tree) -> None:
 
 def test_a_program_that_is_held_only_waits(tree: Tree) -> None:
     (tree.directory / "off").touch()
-    touch = Program("touch", ("touch", "it-ran"), 100, {}, held="off")
+    touch = Program("touch", ("touch", "it-ran"), 100, {}, prelude="[ ! -e off ] || exec sleep infinity")
     tree.start(Account(), [touch])
     until(lambda: tree.states()["touch"] == "RUNNING")
     assert not (tree.directory / "it-ran").exists()
@@ -151,13 +151,17 @@ def test_an_orphaned_backend_is_ended_and_a_postmaster_is_not(tmp_path: Path) ->
     mark = {**os.environ, processes.MARK: str(tmp_path.resolve())}
     command = [sys.executable, "-I", "-S", str(INIT), "/bin/bash", "-c", leaving]
     init = subprocess.Popen(command, cwd=tmp_path, env=mark, stderr=subprocess.DEVNULL)
-    until(lambda: "/x/bin/postgres" in titles(tmp_path))
-    until(lambda: "postgres: lost" not in titles(tmp_path))
-    assert "/x/bin/postgres" in titles(tmp_path)
-    init.terminate()
-    assert init.wait(timeout=10) == 0
-    assert processes.tree(tmp_path) == []
-    assert not (tmp_path / "init.pid").exists()
+    try:
+        until(lambda: "/x/bin/postgres" in titles(tmp_path))
+        until(lambda: "postgres: lost" not in titles(tmp_path))
+        assert "/x/bin/postgres" in titles(tmp_path)
+        init.terminate()
+        assert init.wait(timeout=10) == 0
+        assert processes.tree(tmp_path) == []
+        assert not (tmp_path / "init.pid").exists()
+    finally:
+        processes.kill_tree(tmp_path)
+        init.wait()
 
 
 def titles(directory: Path) -> list[str]:

@@ -40,7 +40,6 @@ def command(
     """
     client, peer = client_url(region), peer_url(region)
     known = members or ",".join(f"{one.name}={peer_url(one)}" for one in deployment.regions)
-    # Followers are patient for 10 heartbeats: three members on one machine are often starved together.
     return (
         program, f"--name={region.name}", "--data-dir=etcd",
         f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
@@ -51,7 +50,7 @@ def command(
         "--cert-file=certs/etcd.crt", "--key-file=certs/etcd.key",
         "--peer-client-cert-auth", "--peer-trusted-ca-file=certs/ca.crt", "--peer-cert-allowed-cn=etcd",
         "--peer-cert-file=certs/etcd.crt", "--peer-key-file=certs/etcd.key",
-        "--heartbeat-interval=200", "--election-timeout=2000", "--pre-vote", "--strict-reconfig-check",
+        "--heartbeat-interval=100", "--election-timeout=1000", "--pre-vote", "--strict-reconfig-check",
         "--auto-compaction-mode=revision", "--auto-compaction-retention=1000", "--snapshot-count=5000",
         "--quota-backend-bytes=536870912", "--logger=zap", "--log-level=warn", "--log-outputs=stderr",
     )  # fmt: skip

@@ -101,6 +101,17 @@ def command() -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "patroni", "patroni.yml")
 
 
+def prelude(region: Region) -> str:
+    """Return what the shell does first: look at a database directory that may never have been finished.
+
+    A standby's was, or it would not say that it is one.
+    """
+    look = shlex.join((sys.executable, "-P", "-m", "cortexctl.platforms.local.leftovers", region.name))
+    return (
+        f"[ ! -e postgres -a ! -e postgres.unfinished ] || [ -e postgres/standby.signal ] || {look} || exit 1"
+    )
+
+
 def environment() -> dict[str, str]:
     """Return what all that Patroni starts finds in its environment.
 

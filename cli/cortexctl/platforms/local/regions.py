@@ -202,7 +202,14 @@ def _programs(deployment: Deployment, region: Region) -> list[Program]:
     return [
         # Left alone by its peers it waits long for one to lead; it is made to be killed.
         Program("etcd", member, 100, {"GOGC": "50"} | tool.environment, patience=2),
-        Program("patroni", patroni.command(), 200, patroni.environment(), patience=30),
+        Program(
+            "patroni",
+            patroni.command(),
+            200,
+            patroni.environment(),
+            patience=30,
+            prelude=patroni.prelude(region),
+        ),
         _haproxy(),
         *(_node_program(node) for node in region.nodes),
     ]
@@ -220,7 +227,7 @@ def _node_program(node: Node) -> Program:
         400,
         {},
         patience=NODE_PATIENCE,
-        held=f"nodes/{node.name}.held",
+        prelude=f"[ ! -e nodes/{node.name}.held ] || exec sleep infinity",
     )
 
 

@@ -5,19 +5,15 @@ python -m cortexctl.platforms.local.rejoin ETCD REGION     in the region's direc
 
 from __future__ import annotations
 
-import json
 import os
-import ssl
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 from cortexctl import deployment as deployments
 from cortexctl.deployment import Deployment, Region
-from cortexctl.platforms.local.etcd import client_url, command, has_data, peer_url
+from cortexctl.platforms.local import gateway
+from cortexctl.platforms.local.etcd import command, has_data, peer_url
 
 PAUSE = 0.5
 
@@ -37,18 +33,23 @@ def rejoin(program: str, deployment: Deployment, region: Region) -> tuple[str, .
     bootstrapped", because it has forgotten its votes. Waits until the others have a majority.
     """
     peer = peer_url(region)
+    others = [other for other in deployment.regions if other != region]
     while True:
         try:
-            members = _ask(deployment, region, "list", {})["members"]
+            members = gateway.ask(others, "cluster/member/list", {}, certificate="etcd")["members"]
             mine = next((member for member in members if peer in member["peerURLs"]), None)
             if mine and mine.get("name") and not mine.get("clientURLs"):
                 # It never ran: the others still expect its first start.
                 return command(program, deployment, region)
             if mine and mine.get("name"):
-                members = _ask(deployment, region, "remove", {"ID": mine["ID"]})["members"]
+                members = gateway.ask(
+                    others, "cluster/member/remove", {"ID": mine["ID"]}, certificate="etcd"
+                )["members"]
                 mine = None
             if mine is None:
-                members = _ask(deployment, region, "add", {"peerURLs": [peer]})["members"]
+                members = gateway.ask(others, "cluster/member/add", {"peerURLs": [peer]}, certificate="etcd")[
+                    "members"
+                ]
             known = ",".join(
                 f"{member.get('name') or region.name}={member['peerURLs'][0]}" for member in members
             )
@@ -56,28 +57,6 @@ def rejoin(program: str, deployment: Deployment, region: Region) -> tuple[str, .
         except (OSError, ValueError, KeyError) as error:
             sys.stderr.write(f"Cannot rejoin the arbiter yet: {error}\n")
             time.sleep(PAUSE)
-
-
-def _ask(deployment: Deployment, region: Region, verb: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Call a member of another region through etcd's JSON gateway. Raises OSError when none does it."""
-    context = ssl.create_default_context(cafile="certs/ca.crt")
-    context.load_cert_chain("certs/etcd.crt", "certs/etcd.key")
-    reasons = []
-    for other in deployment.regions:
-        if other == region:
-            continue
-        request = urllib.request.Request(  # noqa: S310 - the scheme is ours
-            f"{client_url(other)}/v3/cluster/member/{verb}", json.dumps(body).encode(), method="POST"
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310
-                found: dict[str, Any] = json.load(answer)
-                return found
-        except urllib.error.HTTPError as error:
-            reasons.append(f"{other.name}: {error.read().decode(errors='replace').strip()}")
-        except OSError as error:
-            reasons.append(f"{other.name}: {error}")
-    raise OSError("; ".join(reasons))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Program:
     environment: Mapping[str, str]
     patience: int = 10
     signal: str = "TERM"
-    held: str = ""  # a file in the tree's directory: while it exists the program only waits
+    prelude: str = ""  # a line of shell that runs first
 
     def script(self) -> str:
         """Return run/NAME.sh."""
@@ -43,9 +43,7 @@ class Program:
             "#!/bin/sh",
             *(f"export {key}={shlex.quote(value)}" for key, value in self.environment.items()),
         ]
-        if self.held:
-            lines.append(f"[ ! -e {shlex.quote(self.held)} ] || exec sleep infinity")
-        return "\n".join([*lines, f"exec {shlex.join(self.command)}", ""])
+        return "\n".join([*lines, self.prelude, f"exec {shlex.join(self.command)}", ""])
 
     def section(self) -> str:
         """Return its section of supervisord.conf."""
