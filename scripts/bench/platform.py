@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ class Figure:
 
 def cortexctl(*words: str) -> str:
     """Run the command line and return what it printed."""
-    command = [CORTEXCTL, "--deployment", NAME, *words]
+    command: list[str | Path] = [CORTEXCTL, "--deployment", NAME, *words]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
@@ -177,15 +178,16 @@ def importing(found: deployments.Deployment, lines: Path) -> list[Figure]:
     url = f"https://{found.nodes[0].address}/v1/tenants/{NAME}/cortices/main/query"
     headers = {"authorization": f"Bearer {token}"}
     with httpx.Client(verify=context, trust_env=False, headers=headers) as client:
-        times = [
-            timed(lambda text=text: client.post(url, json={"text": text, "k": 10}).raise_for_status())
-            for text in texts
-        ]
+        times = [timed(partial(_query, client, url, text)) for text in texts]
     return [
         Figure(f"import of {lines.name}", seconds, 120, "s"),
         Figure(f"query top 10 at a node, {len(times)} texts, p50", 1000 * statistics.median(times), 5, "ms"),
         Figure("the same, p99", 1000 * statistics.quantiles(times, n=100)[98], 1000, "ms"),
     ]
+
+
+def _query(client: httpx.Client, url: str, text: str) -> None:
+    client.post(url, json={"text": text, "k": 10}).raise_for_status()
 
 
 def losing(count: int) -> list[Figure]:

@@ -28,7 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     patch.setenv("XDG_STATE_HOME", str(home / "state"))
     patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     name = unique("test")
-    words = [CORTEXCTL, "--deployment", name]
+    words: list[str | Path] = [CORTEXCTL, "--deployment", name]
     try:
         subprocess.run([*words, "up", "--profile", "small", "--yes"], check=True, stdin=subprocess.DEVNULL)
         yield Running(deployments.load(name))

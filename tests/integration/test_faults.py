@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -71,7 +72,7 @@ def test_an_owner_frozen_past_its_heartbeat_acknowledges_nothing_stale(running: 
         ) as near:
             put(near, tenant, "after", "written after the thaw", deadline=20)
         for name in ("before", "during", "after"):
-            assert eventually(lambda name=name: get(client, tenant, name)).id == name
+            assert eventually(partial(get, client, tenant, name)).id == name
     running.healthy()
 
 

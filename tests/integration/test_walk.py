@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cortex_runtime.formats.messages import HealthReport
 from integration.running import Running, eventually, get, unique
 
 LINES = [
@@ -69,10 +70,10 @@ def test_import_is_done_once_and_pending_relationships_are_resolved(
     ]  # fmt: skip
 
 
-def _counted(running: Running, concepts: int) -> dict[str, object]:
+def _counted(running: Running, concepts: int) -> dict[str, HealthReport]:
     reports = running.reports()
     assert all(report.concepts >= concepts for report in reports.values())
-    return dict(reports)
+    return reports
 
 
 def test_a_query_finds_by_words_and_explains_what_it_reached_by_relationships(

@@ -90,7 +90,7 @@ def rotate(
         raise Refused(
             f"Version {pending.version} was proven in {len(proven)} regions; {REGIONS_NEEDED} are needed.",
             why="; ".join(f"{region}: {reason}" for region, reason in failures.items()),
-            todo="Nothing uses it yet. Mend the regions (cortexctl status), then rotate again to go on with it.",
+            todo="Nothing uses it yet. Mend the regions (cortexctl status), then rotate again to go on.",
         )
     active = client.request("POST", f"{path}/{pending.version}/activate", type=KeyVersion)
     return Rotation(

@@ -27,7 +27,7 @@ def database_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     # PostgreSQL refuses root; in a user namespace it isn't.
     other = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    control = [*other, programs / "pg_ctl", "-D", directory, "-w"]
+    control: list[str | Path] = [*other, programs / "pg_ctl", "-D", directory, "-w"]
     subprocess.run([*other, programs / "initdb", "-D", directory, "-U", "postgres", "-A", "trust"],
                    check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     subprocess.run([*control, "-l", directory.parent / "log", "-o", options, "start"], check=True,

@@ -110,7 +110,7 @@ def test_the_rate_limit_comes_last_and_spares_other_tenants(admit: Callable[...,
 
 def test_a_rate_is_granted_again_as_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(ratelimit.time, "monotonic", lambda: now)
+    monkeypatch.setattr("cortex_runtime.security.ratelimit.time.monotonic", lambda: now)
     limiter = RateLimiter()
     tier = ratelimit.TIERS["free"]
     allowed = sum(limiter.allow("acme", "free") for _ in range(1000))
