@@ -37,7 +37,9 @@ def restore(
         if cortex.concepts.column_of(edge.source) is None:
             raise ValueError(f"a relationship is from {edge.source.hex()}, which is no concept")
         rows = cortex.concepts.row_of(edge.source), cortex.concepts.row_of(edge.target)
-        cortex.relationships.set(*rows, cortex.relationships.type_id(edge.type), edge.weight)
+        cortex.relationships.set(
+            *rows, cortex.relationships.type_id(edge.type), float(np.float32(edge.weight))
+        )
     cortex.operations = operations
     _rest(cortex)
 

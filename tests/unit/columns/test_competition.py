@@ -156,6 +156,23 @@ def test_a_refractory_column_is_joined_but_not_freed_or_taken_until_its_time_is_
     assert cortex.arrays.states[:3].tolist() == [State.REFRACTORY] * 3
 
 
+def test_the_last_operation_of_a_refractory_time_still_counts() -> None:
+    for refractory, column in ((1, 1), (0, 0)):
+        cortex = Cortex(CortexSettings(refractory=refractory))
+        do(cortex, put(1, BASE))
+        assert do(cortex, put(1, "something else"))[0].column == column
+
+
+def test_a_freed_column_is_as_it_was_at_first() -> None:
+    cortex, untouched = Cortex(QUICK), Cortex(QUICK)
+    do(cortex, put(1, BASE), put(2, LIKE), put(3, "third"), Delete(identifier(1)), Delete(identifier(2)))
+    for _ in range(QUICK.refractory):
+        do(cortex, Delete(identifier(9)))
+    untouched.arrays.make_room(3)
+    for name in ("states", "bits", "words", "concepts", "variant_of", "last_operation"):
+        assert np.array_equal(getattr(cortex.arrays, name)[:2], getattr(untouched.arrays, name)[:2]), name
+
+
 def test_states_follow_the_time_of_the_cortex() -> None:
     cortex = Cortex(CortexSettings(refractory=2))
     do(cortex, put(1, BASE))

@@ -112,6 +112,10 @@ def test_words_of_scripts(text: str, words: list[str], pairs: list[str]) -> None
     assert words_of(text) == (words, pairs)
 
 
+def test_letters_within_compatibility_characters_are_folded() -> None:
+    assert words_of("5 \u3392")[0] == ["5", "mhz"]
+
+
 def test_symbols_count_when_there_is_no_word() -> None:
     assert words_of("🙂🚀")[0] == ["🙂", "🚀"]
     assert words_of("🙂 rocket")[0] == ["rocket"]

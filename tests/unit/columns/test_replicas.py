@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from cortex_runtime.columns import (
     Relate,
     RelationshipRecord,
 )
+from cortex_runtime.columns.decisions import Kind
 from unit.columns.worlds import (
     QUICK,
     Stored,
@@ -91,6 +94,19 @@ def test_a_restored_cortex_answers_as_the_live_one() -> None:
         assert live.query(operation, 10) == restored.query(operation, 10)  # type: ignore[arg-type]
     more = [put(1000 + number, text) for number, text in enumerate(texts(100, seed=8))]
     assert [o.kind for o in live.compete(more)[0]] == [o.kind for o in restored.compete(more)[0]]
+
+
+def test_a_restored_cortex_has_the_same_columns() -> None:
+    live, stored = Cortex(QUICK), Stored()
+    operations = [*MANY[:40], put(1000, "a b c"), put(1001, "x y z"), put(1002, "a b c")]
+    outcomes, decisions = live.compete(operations)
+    live.apply(decisions)
+    stored.store(operations, outcomes)
+    assert outcomes[-1].kind == "joined"
+    restored = stored.restore(QUICK, live.operations)
+    used = np.flatnonzero(live.arrays.concepts)
+    for name in ("states", "bits", "words", "concepts", "variant_of", "last_operation"):
+        assert np.array_equal(getattr(restored.arrays, name)[used], getattr(live.arrays, name)[used]), name
 
 
 def test_after_a_restore_rest_is_longer_never_shorter() -> None:
@@ -184,6 +200,25 @@ def test_malformed_bytes_are_refused_or_cannot_be_applied_by_halves(data: st.Dat
         cortex.apply(changed)
     except NotFollowingError:
         assert (arrays_of(cortex), cortex.digest()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kinds", 4), ("kinds", 3), ("edge_kinds", 0), ("steps", 0), ("steps", 10_000), ("columns", -1),
+        ("variant_of", -2), ("sizes", 0), ("sizes", 41), ("words", 39), ("bits", 65_535), ("weights", 0.0),
+        ("weights", float("nan")), ("edge_types", 9), ("before", -1), ("operations", 3),
+    ],
+)  # fmt: skip
+def test_impossible_values_are_refused(name: str, value: float) -> None:
+    field, changed = getattr(DECISIONS, name), cast(Any, value)
+    if isinstance(field, np.ndarray):
+        takes = np.flatnonzero(DECISIONS.kinds == Kind.TAKE)
+        changed = field.copy()
+        changed[takes[0] if field.shape == DECISIONS.kinds.shape else 0] = value
+    raw = replace(DECISIONS, **{name: changed}).to_bytes()
+    with pytest.raises(MalformedDecisionsError, match="impossible"):
+        Decisions.from_bytes(raw)
 
 
 def test_bytes_after_the_end_are_refused() -> None:
