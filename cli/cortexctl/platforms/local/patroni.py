@@ -18,7 +18,8 @@ MIB = 1024 * 1024
 _DYNAMIC: dict[str, Any] = {
     "ttl": 20,
     "loop_wait": 1,
-    "retry_timeout": 3,
+    # Two elections of the arbiter: when a standby's region takes its leader along, the primary goes on.
+    "retry_timeout": 6,
     "primary_start_timeout": 0,  # a primary that crashed gives way at once instead of recovering in place
     "maximum_lag_on_failover": MIB,
     "synchronous_mode": "quorum",
