@@ -73,7 +73,7 @@ class _Drill:
             doors = tenancy.node_doors(self._deployment, token)
             for client in doors.values():
                 stack.enter_context(client)
-            self._canary = self._new_canary(token)
+            self._canary = tenancy.canary(self._deployment, token, self._scenario.canary)
             try:
                 self._canary.start()
                 self._reach_steady_state()
@@ -128,16 +128,6 @@ class _Drill:
             )
         self._primary_before = targets.primary(self._platform.database())
         self._timeline.add("prepare", f"The deployment is healthy; the primary is in {self._primary_before}.")
-
-    def _new_canary(self, token: Callable[[], str]) -> Canary:
-        plan = self._scenario.canary
-        return Canary(
-            lambda: tenancy.front_door(self._deployment, token),
-            tenancy.TENANT,
-            tenancy.CORTEX,
-            writers=plan.writers,
-            rate=plan.rounds_per_second,
-        )
 
     def _reach_steady_state(self) -> None:
         wanted, writers = self._scenario.steady_state, self._scenario.canary.writers

@@ -8,6 +8,8 @@ from pathlib import Path
 from cortex_runtime.client import ApiError, Client
 from cortexctl import access, durable, tenants
 from cortexctl.deployment import Deployment
+from cortexctl.drill.canary import Canary
+from cortexctl.drill.scenario import CanaryPlan
 
 TENANT = "drill-canary"
 CORTEX = "drill"
@@ -38,6 +40,17 @@ def prepare(deployment: Deployment) -> Callable[[], str]:
 def front_door(deployment: Deployment, token: Callable[[], str]) -> Client:
     """Return a client of the edge whose attempts end after two seconds."""
     return access.open_client(deployment, token=token, timeout=ATTEMPT_SECONDS)
+
+
+def canary(deployment: Deployment, token: Callable[[], str], plan: CanaryPlan) -> Canary:
+    """Return a canary that writes and reads through the edge as planned."""
+    return Canary(
+        lambda: front_door(deployment, token),
+        TENANT,
+        CORTEX,
+        writers=plan.writers,
+        rate=plan.rounds_per_second,
+    )
 
 
 def node_doors(deployment: Deployment, token: Callable[[], str]) -> dict[str, Client]:
