@@ -242,6 +242,6 @@ class _Walk:
 def _distinct(columns: Columns) -> Columns:
     ordered = np.sort(columns)
     keep = np.empty(ordered.size, dtype=np.bool_)
-    keep[0] = True
+    keep[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=keep[1:])
     return ordered[keep]

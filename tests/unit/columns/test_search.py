@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_runtime.columns import Cortex, CortexSettings
+from cortex_runtime.columns import search as module
 from cortex_runtime.columns.search import Found, weights_of
 from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, put, texts
 
@@ -23,14 +24,22 @@ def as_pairs(found: Found) -> list[tuple[int, int]]:
     return list(zip(found.columns.tolist(), found.scores.tolist(), strict=True))
 
 
+@pytest.fixture(params=[1024, 8])
+def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many postings are visited before the bound is looked at: few, so that it is often, or many."""
+    monkeypatch.setattr(module, "_FIRST_CHUNK", request.param)
+    monkeypatch.setattr(module, "_REST_WORTH_A_BOUND", 2 * request.param)
+    return int(request.param)
+
+
 @pytest.mark.parametrize("limit", [1, 10, 64])
-def test_search_is_a_full_scan_ties_included(limit: int) -> None:
+def test_search_is_a_full_scan_ties_included(limit: int, chunk: int) -> None:
     for text in QUERIES[:60]:
         bits = ENCODER.encode(text).bits
         assert as_pairs(search(CORTEX, bits, limit=limit)) == full_scan(CORTEX, bits, limit)
 
 
-def test_search_from_a_floor_is_a_full_scan() -> None:
+def test_search_from_a_floor_is_a_full_scan(chunk: int) -> None:
     for text in QUERIES[150:190]:
         bits = ENCODER.encode(text).bits
         own = weights_of(bits, CORTEX.postings.counts[bits], CORTEX.columns).sum()
@@ -52,7 +61,7 @@ def test_columns_that_tie_come_in_order_of_their_numbers(choices: list[int], lim
         assert as_pairs(search(cortex, bits, limit=limit)) == full_scan(cortex, bits, limit)
 
 
-def test_columns_that_are_left_out_do_not_count_among_the_best() -> None:
+def test_columns_that_are_left_out_do_not_count_among_the_best(chunk: int) -> None:
     for text in QUERIES[:30]:
         bits = ENCODER.encode(text).bits
         every = full_scan(CORTEX, bits, 40)
@@ -61,7 +70,7 @@ def test_columns_that_are_left_out_do_not_count_among_the_best() -> None:
         assert as_pairs(search(CORTEX, bits, limit=10, without=hidden)) == expected
 
 
-def test_a_budget_caps_and_says_when_the_answer_is_not_proved() -> None:
+def test_a_budget_caps_and_says_when_the_answer_is_not_proved(chunk: int) -> None:
     capped = proved = 0
     for text in QUERIES[:100]:
         bits = ENCODER.encode(text).bits
