@@ -85,6 +85,8 @@ class Gateway:
             return
         if claims.iss == "operator":
             raise RequestError("forbidden", "An operator has no access to a tenant's data.")
+        if not self._directory.version:
+            raise RequestError("unavailable", "This node does not know the tenants yet; try again.")
         entry = self._directory.tenants.get(claims.tid)
         if tenant not in (None, claims.tid) or entry is None:
             raise RequestError("not_found", "There is no such tenant.", reason=f"token of {claims.tid}")

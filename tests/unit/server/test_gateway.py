@@ -30,10 +30,11 @@ NODE, OPERATOR = key_pair(), key_pair()
 
 
 @pytest.fixture
-def directory(tmp_path: object) -> Directory:
+def directory(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Directory:
     found = Directory(KeyringFile(tmp_path))  # type: ignore[arg-type]
     for name, state in (("acme", "active"), ("other", "active"), ("gone", "suspended")):
         found.tenants[name] = TenantEntry(name, "free", state, 1, 1, b"", "", {}, {})
+    monkeypatch.setattr(Directory, "version", 1)
     return found
 
 
@@ -79,6 +80,13 @@ def test_neither_kind_of_token_does_for_the_other(admit: Callable[..., str]) -> 
     assert refusal(lambda: admit("operator", None, tenant_token())) == "forbidden"
     operator = tokens.mint_operator_token(OPERATOR[0], "ada")
     assert refusal(lambda: admit("tenant", "acme", operator)) == "forbidden"
+
+
+def test_a_node_that_knows_no_tenants_yet_says_so(
+    admit: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Directory, "version", 0)
+    assert refusal(lambda: admit("tenant", "acme", tenant_token())) == "unavailable"
 
 
 def test_a_suspended_tenant_and_an_old_epoch_are_out(admit: Callable[..., str]) -> None:
