@@ -26,7 +26,7 @@ class Edges:
 
 
 class Relationships:
-    """Edges by source. New ones wait in a delta that is merged when it is half as large as the rest.
+    """Edges by source. New ones wait in a delta that is merged when it is a sixteenth of the rest.
 
     A merged edge is changed or removed (weight 0) in its place. `incoming` int32[rows] counts, for each
     target, the edges to it.
@@ -78,7 +78,7 @@ class Relationships:
             self.count += 1
             self._delta_size += 1
         edges[type_id, target] = weight
-        if self._delta_size >= max(_SMALLEST_MERGE, self._targets.size // 2):
+        if self._delta_size >= max(_SMALLEST_MERGE, self._targets.size // 16):
             self.merge()
 
     def remove(self, source: int, target: int, type_id: int) -> bool:
