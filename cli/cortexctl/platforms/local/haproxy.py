@@ -19,6 +19,7 @@ SOCKET = "haproxy.sock"
 _COMMON = """# Written anew at every start; what is changed here is lost.
 global
     nbthread 1
+    no strict-limits
     maxconn 4000
     ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
     ssl-default-server-options ssl-min-ver TLSv1.2

@@ -82,20 +82,21 @@ def start_node(deployment: Deployment, region: Region, node: Node) -> None:
             durable.sync_directory(held.parent)
         supervisor.write(region.directory, region.supervisor_port, _programs(deployment, region))
         server.add(node.name)
-        _open_slot(region, node)
+        # Down until its first good health check.
+        _set_slot(region, node.name, "state ready", "health down")
 
 
 def stop_node(deployment: Deployment, region: Region, name: str) -> None:
     """Stop a node, which drains, and forget it; no-op when there is none. `name` may be unknown by now."""
     with _exclusive(deployment, region.name):
         tree = tree_of(region)
-        if tree.init():
-            server = tree.supervisor(timeout=NODE_PATIENCE + 10)
-            server.stop(name)
-            server.remove(name)
-        if slot := _slot_of(region, name):
-            with suppress(OSError):
-                haproxy.tell(region.directory, [f"set server {haproxy.BACKEND}/{slot} state maint"])
+        if not tree.init():
+            return
+        _set_slot(region, name, "state drain")  # nothing new goes to it while it finishes what it has
+        server = tree.supervisor(timeout=NODE_PATIENCE + 10)
+        server.stop(name)
+        server.remove(name)
+        _set_slot(region, name, "state maint")
 
 
 def start_edge(deployment: Deployment) -> None:
@@ -201,7 +202,7 @@ def _programs(deployment: Deployment, region: Region) -> list[Program]:
     # A node is ended before what it needs: the higher priority first.
     return [
         # Left alone by its peers it waits long for one to lead; it is made to be killed.
-        Program("etcd", member, 100, {"GOGC": "50"} | tool.environment, patience=2),
+        Program("etcd", member, 100, {"GOGC": "50"} | tool.environment, patience=1),
         Program(
             "patroni",
             patroni.command(),
@@ -247,16 +248,11 @@ def _stop_programs(tree: Tree, names: Sequence[str]) -> None:
             time.sleep(POLL)
 
 
-def _slot_of(region: Region, name: str) -> str:
-    """Return the server of HAProxy for a node, whose number is the last part of its name."""
+def _set_slot(region: Region, name: str, *states: str) -> None:
+    """Tell HAProxy about a node, whose number is the last part of its name."""
     number = name.rpartition("-")[2]
-    return haproxy.slot(region, region.first_port + 7 + int(number)) if number.isdigit() else ""
-
-
-def _open_slot(region: Region, node: Node) -> None:
-    """Let HAProxy take a node in: down until its first good health check."""
-    server = f"{haproxy.BACKEND}/{haproxy.slot(region, node.port)}"
+    if not number.isdigit():
+        return
+    server = f"{haproxy.BACKEND}/{haproxy.slot(region, region.first_port + 7 + int(number))}"
     with suppress(OSError):  # one that does not run reads it from its configuration
-        haproxy.tell(
-            region.directory, [f"set server {server} state ready", f"set server {server} health down"]
-        )
+        haproxy.tell(region.directory, [f"set server {server} {state}" for state in states])
