@@ -85,12 +85,12 @@ class Health:
         return document
 
 
-def ask(deployment: Deployment, nodes: Iterable[Node]) -> tuple[Answer, ...]:
+def ask(deployment: Deployment, nodes: Iterable[Node], *, hashes: bool = False) -> tuple[Answer, ...]:
     """Ask nodes for their health reports, each at its own listener, at the same time."""
 
     def one(node: Node) -> Answer:
         try:
-            return Answer(node, _report(deployment, f"https://{node.address}"))
+            return Answer(node, _report(deployment, f"https://{node.address}", hashes=hashes))
         except ClientError as error:
             return Answer(node, None, str(error))
 
@@ -153,9 +153,9 @@ def judge(
     )  # fmt: skip
 
 
-def _report(deployment: Deployment, url: str) -> HealthReport:
+def _report(deployment: Deployment, url: str, *, hashes: bool = False) -> HealthReport:
     with access.operator(deployment, url=url, timeout=TIMEOUT, deadline=0) as client:
-        return client.request("GET", "/v1/health", type=HealthReport)
+        return client.request("GET", "/v1/health" + ("?hashes=true" if hashes else ""), type=HealthReport)
 
 
 def _front(deployment: Deployment, url: str) -> str:

@@ -67,7 +67,7 @@ class Running:
         for node in self.deployment.nodes:
             try:
                 with self.at(node, timeout=2.0, deadline=0) as client:
-                    found[node.name] = client.request("GET", "/v1/health", type=HealthReport)
+                    found[node.name] = client.request("GET", "/v1/health?hashes=true", type=HealthReport)
             except (ApiError, ConnectionFailed):
                 continue
         return found

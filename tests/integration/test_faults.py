@@ -236,7 +236,7 @@ def test_a_planned_end_of_a_node_fails_no_request(two_nodes: Running) -> None:
         pid = running.pid_of(owner.name)
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: _gone(pid), patience=20)
-        running.healthy()
+        eventually(lambda: running.run("status"), patience=60)
     finally:
         stop.set()
         for writer in writers:

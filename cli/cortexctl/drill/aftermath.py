@@ -19,7 +19,7 @@ def verify(
 
     Nodes that do not answer are no nodes to look on: they are told as disagreements.
     """
-    answers = health.ask(deployment, deployment.nodes)
+    answers = health.ask(deployment, deployment.nodes, hashes=True)
     living = {one.node.name: doors[one.node.name] for one in answers if one.report is not None}
     timeline.add("verify", f"Reading {len(history.of('acknowledged'))} acknowledged writes back.")
     findings = verification.verify(history, door, living, tenancy.path)
@@ -41,7 +41,7 @@ def await_agreement(deployment: Deployment, seconds: float, timeline: Timeline) 
         except ClientError as error:
             left[:] = [f"What is stored cannot be read: {error}"]
             return False
-        answers = health.ask(deployment, deployment.nodes)
+        answers = health.ask(deployment, deployment.nodes, hashes=True)
         left[:] = nodes.disagreements(answers) + nodes.miscounts(answers, stored)
         return not left
 

@@ -236,7 +236,7 @@ class _Drill:
             findings=findings,
             landing=self._landing,
             primaries=(self._primary_before, targets.primary(self._platform.database())),
-            answers=health.ask(self._deployment, self._deployment.nodes),
+            answers=health.ask(self._deployment, self._deployment.nodes, hashes=True),
             disagreements=disagreements,
             trouble=trouble,
             started=iso(self._started),

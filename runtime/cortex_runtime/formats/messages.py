@@ -237,7 +237,7 @@ class AuditEvent(Message, frozen=True, kw_only=True):
 
 
 class SlotReport(Message, frozen=True, kw_only=True):
-    """A slot that holds concepts, as one node sees it. `digest` is the hash of its arrays."""
+    """A slot that holds concepts, as one node sees it. `digest` is its arrays' hash, if asked for."""
 
     slot: int
     owner: bool

@@ -195,9 +195,9 @@ async def audit_trail(service: Service, request: Request) -> bytes:
     return encode([AuditEvent(**dict(zip(AuditEvent.__struct_fields__, row, strict=True))) for row in rows])
 
 
-async def health(service: Service, request: Request) -> bytes:  # noqa: ARG001
-    """Return this node's report."""
-    return encode(reports.report(service))
+async def health(service: Service, request: Request) -> bytes:
+    """Return this node's report, with the hashes of its arrays when they are asked for."""
+    return encode(reports.report(service, hashes=request.query.get("hashes") == "true"))
 
 
 async def metrics(service: Service, request: Request) -> bytes:  # noqa: ARG001

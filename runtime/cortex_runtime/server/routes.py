@@ -64,7 +64,7 @@ def _of_operators() -> list[Route]:
         route("GET", "/v1/audit", "audit.trail", operations.audit_trail, "Read the audit log",
               gives=list[m.AuditEvent], query=("tenant", "actor", "action", "result", "since", "limit")),
         route("GET", "/v1/health", "health", operations.health, "This node's report",
-              gives=m.HealthReport, audited=False),
+              gives=m.HealthReport, audited=False, query=("hashes",)),
         route("GET", "/metrics", "metrics", operations.metrics, "This node's metrics", audited=False),
     ]  # fmt: skip
 

@@ -222,14 +222,11 @@ def _haproxy() -> Program:
 
 
 def _node_program(node: Node) -> Program:
-    return Program(
-        node.name,
-        (sys.executable, "-P", "-m", "cortex_runtime.main", "serve", f"nodes/{node.name}.json"),
-        400,
-        {},
-        patience=NODE_PATIENCE,
-        prelude=f"[ ! -e nodes/{node.name}.held ] || exec sleep infinity",
-    )
+    hold = f"[ ! -e nodes/{node.name}.held ] || exec sleep infinity"
+    # It can do nothing without a database: at a first start Patroni has the processors first.
+    give_way = "[ -e postgres/postmaster.pid ] || sleep 1"
+    command = (sys.executable, "-P", "-m", "cortex_runtime.main", "serve", f"nodes/{node.name}.json")
+    return Program(node.name, command, 400, {}, patience=NODE_PATIENCE, prelude=f"{hold}\n{give_way}")
 
 
 def _stop_programs(tree: Tree, names: Sequence[str]) -> None:

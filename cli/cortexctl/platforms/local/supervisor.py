@@ -35,7 +35,7 @@ class Program:
     environment: Mapping[str, str]
     patience: int = 10
     signal: str = "TERM"
-    prelude: str = ""  # a line of shell that runs first
+    prelude: str = ""  # lines of shell that run first
 
     def script(self) -> str:
         """Return run/NAME.sh."""

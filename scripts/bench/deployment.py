@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure a deployment on this machine beside its targets, as a table. Exit code 3 when one is missed.
 
-    scripts/bench/platform.py [--import FILE] [--drills N]
+    scripts/bench/deployment.py [--import FILE] [--drills N]
 
 It makes a deployment of its own, named `bench`, and removes it. Times are medians of several.
 """
