@@ -53,8 +53,10 @@ class Trial:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start cortexctl on this deployment, without a terminal."""
+        # Tests that run in the background of a script inherit that Ctrl-C is ignored.
+        restored = ["env", "--default-signal=INT"]
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cortexctl.main", *arguments],
+            [*restored, sys.executable, "-P", "-m", "cortexctl.main", *arguments],
             env=self._environment(),
             text=True,
             stdin=subprocess.DEVNULL,
