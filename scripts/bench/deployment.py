@@ -38,6 +38,7 @@ if Path(sys.prefix) != ROOT / ".venv":  # run by any Python: go on in the projec
 import httpx  # noqa: E402 - these come with the environment
 
 from cortexctl import deployment as deployments  # noqa: E402
+from cortexctl import platforms  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def starting() -> list[Figure]:
 
 def idle(found: deployments.Deployment) -> list[Figure]:
     """Processor time over half a minute without requests, and proportional set size."""
-    pids = processes(found.directory)
+    pids = processes(found)
     before = sum(map(processor_seconds, pids))
     time.sleep(IDLE_SECONDS)
     used = sum(map(processor_seconds, pids)) - before
@@ -103,23 +104,11 @@ def idle(found: deployments.Deployment) -> list[Figure]:
     ]
 
 
-def processes(directory: Path) -> list[int]:
-    """Return the processes that name a directory on their command line, and all that come from them."""
-    parents, roots = {}, set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if os.fsencode(directory) in (entry / "cmdline").read_bytes():
-                roots.add(int(entry.name))
-        except OSError:
-            continue
-
-    def belongs(pid: int) -> bool:
-        while pid > 1 and pid not in roots:
-            pid = parents.get(pid, 0)
-        return pid in roots
-
-    return [pid for pid in parents if pid != os.getpid() and belongs(pid)]
+def processes(found: deployments.Deployment) -> list[int]:
+    """Return the processes of the regions and of the edge."""
+    platform = platforms.of(found)
+    names = [*found.nodes_a_region, "edge"]
+    return [int(line.split()[0]) for name in names for line in platform.region_processes(name)]
 
 
 def processor_seconds(pid: int) -> float:

@@ -145,6 +145,7 @@ class Heartbeat:
             try:
                 if connection is None:
                     connection = psycopg.connect(self._conninfo, autocommit=True)
+                    self._beating = connection, time.monotonic()
                     connection.execute("set synchronous_commit = off")
                 self._beating = connection, begun
                 connection.execute(_BEAT, [here.name, here.region, here.address, self.state])

@@ -26,7 +26,11 @@ CONNECT_TIMEOUT = 2
 
 
 class Unavailable(Exception):
-    """The database gave no connection, or the connection broke."""
+    """The connection broke, or took too long: what ran on it may or may not have happened."""
+
+
+class NotConnected(Unavailable):
+    """There was no connection: nothing has happened."""
 
 
 class Database:
@@ -39,33 +43,40 @@ class Database:
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[Connection]:
-        """Lend a connection (autocommit) for at most `timeout` seconds.
+        """Lend a connection (autocommit) for at most `timeout` seconds; it is waited for as long.
 
         When the time is over the connection is cut, and what runs on it raises Unavailable. So does a
         warning: a commit that stops waiting for its quorum answers as if done, and says so by that alone.
         """
-        async with self._slots:
-            connection = self._pop() or await self._connect()
-            alarm = asyncio.get_running_loop().call_later(timeout, cut, connection)
-            warnings: list[str] = []
-            handler = partial(_note, warnings)
-            connection.add_notice_handler(handler)
-            try:
+        connection = await self._acquire(timeout)
+        try:
+            async with self._lent(connection, timeout):
                 yield connection
-                if warnings:
-                    cut(connection)
-                    raise Unavailable("; ".join(warnings))
-            except psycopg.Error as error:
-                if connection.closed or error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
-                    raise Unavailable(str(error).strip() or type(error).__name__) from error
-                raise
-            finally:
-                connection.remove_notice_handler(handler)
-                alarm.cancel()
-                if _usable(connection):
-                    self._idle.append(connection)
-                else:
-                    _drop(connection)
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
+    async def _lent(self, connection: Connection, timeout: float) -> AsyncIterator[None]:
+        alarm = asyncio.get_running_loop().call_later(timeout, cut, connection)
+        warnings: list[str] = []
+        handler = partial(_note, warnings)
+        connection.add_notice_handler(handler)
+        try:
+            yield
+            if warnings:
+                cut(connection)
+                raise Unavailable("; ".join(warnings))
+        except psycopg.Error as error:
+            if connection.closed or error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
+                raise Unavailable(str(error).strip() or type(error).__name__) from error
+            raise
+        finally:
+            connection.remove_notice_handler(handler)
+            alarm.cancel()
+            if _usable(connection):
+                self._idle.append(connection)
+            else:
+                _drop(connection)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -80,11 +91,20 @@ class Database:
             _drop(connection)
         return None
 
-    async def _connect(self) -> Connection:
+    async def _acquire(self, timeout: float) -> Connection:
         try:
-            return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
-        except psycopg.Error as error:
-            raise Unavailable(str(error).strip()) from error
+            async with asyncio.timeout(timeout):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise NotConnected("all connections are in use") from None
+        try:
+            async with asyncio.timeout(timeout):
+                return self._pop() or await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        except BaseException as error:
+            self._slots.release()
+            if isinstance(error, TimeoutError | psycopg.Error):
+                raise NotConnected(str(error).strip() or "no instance answers") from error
+            raise
 
 
 def primary_conninfo(config: DatabaseConfig, application: str) -> str:
@@ -117,9 +137,10 @@ def cut(connection: Connection | psycopg.Connection[Any]) -> None:
 
     The socket is shut down, not closed: the descriptor stays ours until psycopg has noticed.
     """
-    if not connection.closed:
-        with socket.socket(fileno=os.dup(connection.fileno())) as duplicate, suppress(OSError):
-            duplicate.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError, psycopg.Error):  # it may be closing in another thread
+        if not connection.closed:
+            with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
 
 
 def _common(config: DatabaseConfig, application: str) -> dict[str, str]:
@@ -152,7 +173,9 @@ def _usable(connection: Connection) -> bool:
 
 def _ended(connection: Connection) -> bool:
     # An idle connection has nothing to say; what can be read is its end, or a notice of it.
-    return bool(select.select([connection.fileno()], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _drop(connection: Connection) -> None:

@@ -14,13 +14,15 @@ import psycopg
 import structlog
 from psycopg import errors
 
-from cortex_runtime.changelog.database import Connection, Database, Unavailable
+from cortex_runtime.changelog.database import Connection, Database, NotConnected, Unavailable
 from cortex_runtime.changelog.plan import Plan, Rejected, Write, prepare
 from cortex_runtime.changelog.slots import Change, Slot
 from cortex_runtime.security.directory import Directory
 
 APPEND_TIMEOUT = 3.0
 MAX_OPERATIONS = 1000
+MAX_BATCH_BYTES = 4 << 20
+MAX_QUEUED_BYTES = 64 << 20
 NOT_OWNER, HEAD_MOVED, KEY_NOT_IN_USE = "CX001", "CX002", "CX003"
 log = structlog.get_logger()
 
@@ -45,13 +47,12 @@ class Owner:
         primary: Database,
         directory: Directory,
         fresh: Callable[[], bool],
-        touched: Callable[[str, list[bytes]], None],
         lost: Callable[[], None],
     ) -> None:
         self.slot, self.token = slot, token
         self.open = True
         self._node, self._primary, self._directory = node, primary, directory
-        self._fresh, self._touched, self._lost = fresh, touched, lost
+        self._fresh, self._lost = fresh, lost
         self._queue: list[Write] = []
         self._worker: asyncio.Task[None] | None = None
 
@@ -67,6 +68,8 @@ class Owner:
         """
         if not self.open or not self._fresh():
             raise NotOwner(f"slot {self.slot.number}")
+        if sum(waiting.size for waiting in self._queue) + write.size > MAX_QUEUED_BYTES:
+            raise Rejected("unavailable", "Too much is waiting to be written to this cortex; try again.")
         self._queue.append(write)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
@@ -79,27 +82,35 @@ class Owner:
             await asyncio.wait([self._worker])
 
     async def _work(self) -> None:
+        alone = 0  # so many of the next writes go one by one, after they failed together
         while self._queue:
-            batch = self._next_batch()
+            batch = self._queue[:1] if alone else self._next_batch()
+            alone = max(0, alone - 1)
             try:
                 await self._perform(batch)
+            except NotConnected as error:
+                self._answer(batch, NotOwner(str(error)))
             except Unavailable as error:
                 self._fail(batch, OutcomeUnknown(str(error)))
             except NotOwner as error:
                 self._fail(batch, error)
             except Exception as error:
-                log.exception("append failed", slot=self.slot.number)
-                self._answer(batch, error)
+                log.exception("append failed", slot=self.slot.number, writes=len(batch))
+                if len(batch) == 1:
+                    self._answer(batch, error)
+                else:
+                    alone = len(batch)
             self._queue = [write for write in self._queue if not write.answer.done()]
 
     def _next_batch(self) -> list[Write]:
-        """Return the first writes that fit together: no idempotency key twice, not too many operations."""
+        """Return the first writes that fit together: no idempotency key twice, and not too much."""
         batch: list[Write] = []
         keys: set[tuple[str, bytes]] = set()
-        size = 0
+        operations = size = 0
         for write in self._queue:
-            size += len(write.operations)
-            if batch and size > MAX_OPERATIONS:
+            operations += len(write.operations)
+            size += write.size
+            if batch and (operations > MAX_OPERATIONS or size > MAX_BATCH_BYTES):
                 break
             if (write.tenant, write.key) not in keys:
                 keys.add((write.tenant, write.key))
@@ -108,8 +119,8 @@ class Owner:
 
     async def _perform(self, batch: list[Write]) -> None:
         plan = await prepare(self.slot, self.token, batch, self._directory)
-        for write, rejection in plan.rejected:
-            write.fail(rejection)
+        if plan.rejected:
+            await self._reject(plan.rejected)
         if not plan.writes:
             return
         if not self._fresh():
@@ -123,7 +134,7 @@ class Owner:
                 raise NotOwner(str(error)) from error
             if error.sqlstate != KEY_NOT_IN_USE:
                 raise
-            await self._renew_keys()
+            await self._renew_keys(plan.writes)
         else:
             self._apply(plan, digest)
 
@@ -140,7 +151,6 @@ class Owner:
                 Change(change.seq, self.token, change.tenant, change.cortex, change.sealed, change.digest),
                 change.entry,
             )
-            self._touched(change.tenant, change.entry.touched)
         assert digest == self.slot.digest
         for write in plan.writes:
             write.succeed(plan.answers[write.tenant, write.key])
@@ -162,9 +172,24 @@ class Owner:
         if not found:
             raise violation
 
-    async def _renew_keys(self) -> None:
+    async def _reject(self, rejected: list[tuple[Write, Rejected]]) -> None:
+        """Refuse writes, but for those that were done before: they may be what made them impossible."""
         async with self._primary.connection(APPEND_TIMEOUT) as connection:
-            await self._directory.refresh(connection)
+            for write, rejection in rejected:
+                try:
+                    answer = await find_answer(connection, self._directory, write)
+                except Rejected as conflict:
+                    write.fail(conflict)
+                else:
+                    if answer is None:
+                        write.fail(rejection)
+                    else:
+                        write.succeed(answer)
+
+    async def _renew_keys(self, writes: list[Write]) -> None:
+        async with self._primary.connection(APPEND_TIMEOUT) as connection:
+            if not await self._directory.refresh(connection):
+                self._answer(writes, Rejected("unavailable", "The tenant's active key is not known yet."))
 
     def _fail(self, batch: list[Write], error: Exception) -> None:
         # Those in flight have this outcome; those that wait never began.

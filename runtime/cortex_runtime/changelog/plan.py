@@ -69,6 +69,7 @@ class Write:
     operations: list[Operation]
     key: bytes
     mac: bytes
+    size: int
     event: dict[str, str | None]
     answer: asyncio.Future[bytes]
 
@@ -209,6 +210,10 @@ async def _encode(write: Write) -> list[tuple[Operation, Encoding | None]]:
 
 
 def _encoding(operation: PutOperation) -> Encoding:
+    try:
+        msgspec.msgpack.encode(operation.properties)
+    except OverflowError:
+        raise Rejected("invalid", f"A number in the properties of {operation.id!r} is too large.") from None
     try:
         return ENCODER.encode(operation.text)
     except NothingToEncodeError as error:

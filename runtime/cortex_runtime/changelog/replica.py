@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 import structlog
@@ -22,6 +23,7 @@ from cortex_runtime.changelog.placement import SLOTS, holders, ranked
 from cortex_runtime.changelog.plan import Write
 from cortex_runtime.changelog.slots import Diverged, Slot, catch_up, load
 from cortex_runtime.config import NodeConfig
+from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.security.directory import Directory, UnknownKey
 from cortex_runtime.security.envelope import CannotOpen
 
@@ -41,6 +43,11 @@ _TAKE = """
     )
     update slot_owner set node = %s, token = token + 1 from wanted where slot_owner.slot = wanted.slot
     returning slot_owner.slot, slot_owner.token
+"""
+_LAG = """
+    select case when pg_is_in_recovery()
+                then extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8
+                else 0 end
 """
 _HEADS = "select slot, seq, token, digest from slot_head"
 Head = tuple[int, int, int, bytes]
@@ -66,13 +73,14 @@ class Replica:
         config: NodeConfig,
         *,
         primary: Database,
+        control: Database,
         local: Database,
         directory: Directory,
         heartbeat: Heartbeat,
-        touched: Callable[[str, list[bytes]], None],
     ) -> None:
-        self._config, self._primary, self._local = config, primary, local
-        self._directory, self._heartbeat, self._touched = directory, heartbeat, touched
+        # What decides about owners has connections of its own: it must not wait behind appends.
+        self._config, self._primary, self._control, self._local = config, primary, control, local
+        self._directory, self._heartbeat = directory, heartbeat
         self.view = View()
         self.slots: dict[int, Slot] = {}
         self.owners: dict[int, Owner] = {}
@@ -152,6 +160,9 @@ class Replica:
     async def drain(self) -> None:
         """Hand over what this node owns: finish what is in hand, then leave the slots to the others."""
         self._heartbeat.state = "draining"
+        _, observing, _ = self._tasks
+        observing.cancel()  # it must take nothing meanwhile
+        await asyncio.wait([observing])
         await self._give_up(list(self.owners), None)
 
     async def stop(self) -> None:
@@ -162,6 +173,10 @@ class Replica:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # Observing: who lives, who owns; taking and handing over.
+
+    async def ended(self) -> None:
+        """Return when one of the tasks has ended, which none should."""
+        await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def _ticking(self) -> None:
         while True:
@@ -180,7 +195,7 @@ class Replica:
             self._look.clear()
 
     async def _observe_once(self) -> None:
-        async with self._primary.connection(CALL_TIMEOUT) as connection:
+        async with self._control.connection(CALL_TIMEOUT) as connection:
             self.view = await observe(connection, self.view, self._config)
             await self._directory.refresh(connection)
         self._forget_lost()
@@ -208,7 +223,7 @@ class Replica:
         if not slots:
             return
         tokens = [self.view.owners[slot][1] for slot in slots]
-        async with self._primary.connection(CALL_TIMEOUT) as connection:
+        async with self._control.connection(CALL_TIMEOUT) as connection:
             async with connection.transaction():
                 # A commit that waits in vain for its quorum holds the rows: do not queue behind it for ever.
                 await connection.execute("set local lock_timeout = '2s'")
@@ -217,22 +232,28 @@ class Replica:
             heads = {row[0]: row for row in await self._heads(connection)}
         log.info("slots taken", count=len(taken), of=len(slots), region=self.view.primary_region)
         for slot, token in taken.items():
-            await self._own(slot, token, heads.get(slot, (slot, 0, 0, b"")))
+            head = heads.get(slot, (slot, 0, 0, b""))
+            await self._guarded(f"slot {slot}", partial(self._own, slot, token, head))
 
     async def _own(self, number: int, token: int, head: Head) -> None:
-        async with self._locks[number]:
+        async with asyncio.timeout(CALL_TIMEOUT):
+            await self._locks[number].acquire()
+        try:
+            if number not in self.slots:
+                return
             if (head[1], head[3]) != (self.slots[number].seq, self.slots[number].digest):
                 async with self._primary.connection(LOAD_TIMEOUT) as connection:
                     await self._read_tail(connection, self.slots[number], head)
             self.owners[number] = Owner(
                 self.slots[number], token, node=self._config.name, primary=self._primary,
-                directory=self._directory, fresh=lambda: self._heartbeat.fresh, touched=self._touched,
-                lost=self._look.set,
+                directory=self._directory, fresh=lambda: self._heartbeat.fresh, lost=self._look.set,
             )  # fmt: skip
+        finally:
+            self._locks[number].release()
 
     async def _read_tail(self, connection: Connection, slot: Slot, head: Head) -> None:
         try:
-            await catch_up(slot, connection, self._directory, self._touched)
+            await catch_up(slot, connection, self._directory)
         except Diverged as divergence:
             await self._reload(connection, slot.number, str(divergence))
         else:
@@ -255,7 +276,7 @@ class Replica:
         owned = {slot: self.owners[slot] for slot in slots}
         await asyncio.gather(*(owner.close() for owner in owned.values()))
         heirs = [ranked(slot, candidates)[0] if candidates else None for slot in owned]
-        async with self._primary.connection(CALL_TIMEOUT) as connection:
+        async with self._control.connection(CALL_TIMEOUT) as connection:
             await connection.execute(
                 "update slot_owner set node = heir.node, token = slot_owner.token + 1"
                 " from unnest(%s::smallint[], %s::text[], %s::bigint[]) as heir (slot, node, token)"
@@ -278,17 +299,27 @@ class Replica:
         missing = placed - set(self.slots)
         if missing:
             await self._load(missing)
+        if placed - set(self.slots):
+            return
         self._placed_among = mine
         if self._heartbeat.state == "loading" and self.view.members and self._directory.version:
             self._heartbeat.state = "ready"
 
     async def _load(self, missing: set[int]) -> None:
-        async with self._local.connection(LOAD_TIMEOUT) as connection:
+        async with self._local.connection(CALL_TIMEOUT) as connection:
             if not self._directory.version:
                 await self._directory.refresh(connection)
             used = {row[0] for row in await self._heads(connection)}
-            for slot in sorted(missing):
-                self._adopt(await load(slot, connection, self._directory) if slot in used else Slot(slot))
+        for slot in sorted(missing - used):
+            self._adopt(Slot(slot))
+        for slot in sorted(missing & used):
+            await self._guarded(f"slot {slot}", partial(self._load_slot, slot))
+
+    async def _load_slot(self, number: int) -> None:
+        async with self._local.connection(LOAD_TIMEOUT) as connection:
+            slot = await load(number, connection, self._directory)
+        slot.local_seq = slot.seq
+        self._adopt(slot)
 
     def _adopt(self, slot: Slot) -> None:
         before = self.slots.get(slot.number)
@@ -307,38 +338,41 @@ class Replica:
             self._wake.clear()
 
     async def _follow_once(self) -> bool:
-        async with self._local.connection(LOAD_TIMEOUT) as connection:
-            cursor = await connection.execute(
-                "select case when pg_is_in_recovery() then extract(epoch from clock_timestamp()"
-                " - pg_last_xact_replay_timestamp())::float8 else 0 end"
-            )
+        async with self._local.connection(CALL_TIMEOUT) as connection:
+            cursor = await connection.execute(_LAG)
             row = await cursor.fetchone()
             self.lag = row[0] if row else None
-            moved = False
-            for number, seq, _, digest in await self._heads(connection):
-                slot = self.slots.get(number)
-                if (
-                    slot is not None
-                    and number not in self.owners
-                    and (seq, digest) != (slot.seq, slot.digest)
-                ):
-                    moved |= await self._follow_slot(connection, number, seq)
+            heads = await self._heads(connection)
+        moved = False
+        for number, seq, _, digest in heads:
+            slot = self.slots.get(number)
+            if slot is None:
+                continue
+            slot.local_seq = seq
+            if number not in self.owners and (seq, digest) != (slot.seq, slot.digest):
+                moved |= await self._guarded(f"slot {number}", partial(self._follow_slot, number, seq))
         return moved
 
-    async def _follow_slot(self, connection: Connection, number: int, seq: int) -> bool:
-        async with self._locks[number]:
-            slot = self.slots[number]
-            if number in self.owners:
+    async def _follow_slot(self, number: int, seq: int) -> bool:
+        async with self._locks[number], self._local.connection(LOAD_TIMEOUT) as connection:
+            slot = self.slots.get(number)
+            if slot is None or number in self.owners:
                 return False
             try:
                 if seq > slot.seq:
-                    return await catch_up(slot, connection, self._directory, self._touched) > 0
-                if await self._is_ahead(slot):
+                    await catch_up(slot, connection, self._directory)
+                    slot.local_seq = slot.seq
+                    if slot.seq >= seq:
+                        return True
+                    why = f"the log no longer reaches back to seq {slot.seq}"
+                elif await self._is_ahead(slot):
                     return False
-                why = f"seq {slot.seq} is not in the log"
+                else:
+                    why = f"seq {slot.seq} is not in the log"
             except Diverged as divergence:
                 why = str(divergence)
             await self._reload(connection, number, why)
+            self.slots[number].local_seq = self.slots[number].seq
             return True
 
     async def _reload(self, connection: Connection, number: int, why: str) -> None:
@@ -363,10 +397,17 @@ class Replica:
     async def _guarded(self, name: str, call: Callable[[], object]) -> bool:
         try:
             result = await call()  # type: ignore[misc]
-        except (Unavailable, psycopg.Error, UnknownKey, CannotOpen, Diverged) as error:
-            if self.problems.get(name) != str(error):
-                log.warning("no view", of=name, why=str(error))
-            self.problems[name] = str(error)
-            return False
-        self.problems.pop(name, None)
-        return bool(result)
+        except (Unavailable, psycopg.Error, UnknownKey, KeyringError, CannotOpen, Diverged) as error:
+            self._trouble(name, str(error))
+        except Exception as error:  # whatever it is, the next round must come
+            log.exception("round failed", of=name)
+            self._trouble(name, repr(error))
+        else:
+            self.problems.pop(name, None)
+            return bool(result)
+        return False
+
+    def _trouble(self, name: str, why: str) -> None:
+        if self.problems.get(name) != why:
+            log.warning("no view", of=name, why=why)
+        self.problems[name] = why

@@ -139,7 +139,7 @@ create table if not exists denied (
 
 create table if not exists audit (
     sequence bigint generated always as identity,
-    id uuid not null default gen_random_uuid(),
+    id uuid not null unique,
     at timestamptz not null,
     tenant text,
     actor text not null,
@@ -157,11 +157,13 @@ create index if not exists audit_tenant on audit (tenant, sequence);
 
 create or replace function audit_append(events jsonb) returns void
 language sql security definer set search_path = public, pg_temp as $$
-    insert into audit (at, tenant, actor, session, address, agent, action, resource, result, reason, request_id)
-    select at, tenant, actor, session, address, agent, action, resource, result, reason, request_id
+    insert into audit
+        (id, at, tenant, actor, session, address, agent, action, resource, result, reason, request_id)
+    select id, at, tenant, actor, session, address, agent, action, resource, result, reason, request_id
     from jsonb_to_recordset(events) as event (
-        at timestamptz, tenant text, actor text, session text, address text, agent text,
+        id uuid, at timestamptz, tenant text, actor text, session text, address text, agent text,
         action text, resource text, result text, reason text, request_id text)
+    on conflict (id) do nothing -- a batch whose answer was lost is sent again
 $$;
 
 -- The version of the data key that a sealed record names: bytes 3 to 6.
@@ -275,6 +277,8 @@ declare
     start timestamptz := date_bin(span, clock_timestamp(), timestamptz 'epoch');
     name text;
 begin
+    -- Appends wait while this waits for its lock: so it gives up soon, and comes again later.
+    set local lock_timeout = '500ms';
     perform pg_advisory_xact_lock(hashtext('keep_partitions'));
     for i in 1 .. 2 loop
         name := 'change_' || to_char((start + i * span) at time zone 'UTC', 'YYYYMMDDHH24');
@@ -289,9 +293,25 @@ begin
     loop
         execute format('drop table %I', name);
     end loop;
-    delete from change_default where at < clock_timestamp() - interval '24 hours';
-    delete from idempotency where at < clock_timestamp() - interval '24 hours';
-    delete from denied where until < clock_timestamp();
+end
+$$;
+
+-- Removes some of what is kept for a day alone, and returns how much that was.
+create or replace function forget_expired() returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    day_ago constant timestamptz := clock_timestamp() - interval '24 hours';
+    some bigint;
+    total bigint := 0;
+begin
+    delete from change_default where ctid in (select ctid from change_default where at < day_ago limit 2000);
+    get diagnostics total = row_count;
+    delete from idempotency where ctid in (select ctid from idempotency where at < day_ago limit 2000);
+    get diagnostics some = row_count;
+    total := total + some;
+    delete from denied where ctid in (select ctid from denied where until < clock_timestamp() limit 2000);
+    get diagnostics some = row_count;
+    return total + some;
 end
 $$;
 
@@ -300,4 +320,4 @@ revoke all on all functions in schema public from public;
 grant usage on schema public to cortex;
 grant select on all tables in schema public to cortex;
 grant insert, update on node, slot_owner, directory, tenant, api_key, data_key, key_proof, denied to cortex;
-grant execute on function append, audit_append, keep_partitions to cortex;
+grant execute on function append, audit_append, keep_partitions, forget_expired to cortex;

@@ -13,13 +13,14 @@ from msgspec import Meta, Struct
 
 MAX_BODY_BYTES = 1 << 20
 MAX_BATCH = 1000
+MAX_RELATIONSHIPS = 1000
 
 TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$")]
 CortexName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$|^[a-z0-9]$")]
 ConceptId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 RelationshipType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Weight = Annotated[float, Meta(gt=0.0, le=1.0)]
-Text = Annotated[str, Meta(min_length=1, max_length=1 << 20)]
+Weight = Annotated[float, Meta(ge=1e-6, le=1.0)]
+Text = Annotated[str, Meta(min_length=1, max_length=1 << 16)]
 
 
 class Message(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -47,7 +48,7 @@ class ConceptBody(Message, frozen=True, kw_only=True):
 
     text: Text
     properties: dict[str, Any] = {}
-    relationships: list[Relationship] = []
+    relationships: Annotated[list[Relationship], Meta(max_length=MAX_RELATIONSHIPS)] = []
 
 
 class PutOperation(ConceptBody, tag_field="op", tag="put", frozen=True, kw_only=True):
@@ -177,7 +178,7 @@ class OnboardRequest(Message, frozen=True, kw_only=True):
 
     tenant: TenantName
     tier: Literal["free", "standard", "enterprise"] = "standard"
-    keyring_generation: int
+    keyring_generation: Annotated[int, Meta(ge=1, lt=1 << 31)]
 
 
 class Tenant(Message, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ gathered in the last tenth of a second.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import UTC, datetime
 
 import psycopg
@@ -25,7 +26,8 @@ log = structlog.get_logger()
 
 def event(**fields: str | None) -> Event:
     """Return an event of now. Fields are cut to 256 printable characters: nothing can forge a line."""
-    return {"at": datetime.now(UTC).isoformat(), **{name: _clean(value) for name, value in fields.items()}}
+    made = {"id": str(uuid.uuid4()), "at": datetime.now(UTC).isoformat()}
+    return {**made, **{name: _clean(value) for name, value in fields.items()}}
 
 
 class AuditBuffer:
@@ -35,6 +37,7 @@ class AuditBuffer:
         self._primary = primary
         self._waiting: list[Event] = []
         self._task: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
 
     @property
     def full(self) -> bool:
@@ -49,11 +52,12 @@ class AuditBuffer:
 
     async def flush(self) -> None:
         """Append what waits. Raises Unavailable; nothing is lost then."""
-        while self._waiting:
-            batch = self._waiting[:MAX_EVENTS_A_CALL]
-            async with self._primary.connection(3.0) as connection:
-                await connection.execute("select audit_append(%s)", [Jsonb(batch)])
-            del self._waiting[: len(batch)]
+        async with self._flushing:
+            while self._waiting:
+                batch = self._waiting[:MAX_EVENTS_A_CALL]
+                async with self._primary.connection(3.0) as connection:
+                    await connection.execute("select audit_append(%s)", [Jsonb(batch)])
+                del self._waiting[: len(batch)]
 
     async def _flush_later(self) -> None:
         pause = PERIOD

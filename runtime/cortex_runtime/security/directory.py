@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,11 +103,17 @@ class Directory:
                 connection, "select tenant, version, state, kek_version, wrapped, check_value from data_key"
             )
             denied = await _rows(connection, "select session from denied")
+        api_keys_of: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+        for tenant, identifier, kept in api_keys:
+            api_keys_of[tenant][identifier] = kept
+        data_keys_of: defaultdict[str, dict[int, WrappedKey]] = defaultdict(dict)
+        for tenant, *key in data_keys:
+            data_keys_of[tenant][key[0]] = WrappedKey(*key)
         self._tenants = {
             name: TenantEntry(
                 name, tier, state, epoch, kek_version, index_key, created_at,
-                {row[1]: row[2] for row in api_keys if row[0] == name},
-                {row[1]: WrappedKey(*row[1:]) for row in data_keys if row[0] == name},
+                api_keys_of[name],
+                data_keys_of[name],
             )
             for name, tier, state, epoch, kek_version, index_key, created_at in tenants
         }  # fmt: skip

@@ -43,6 +43,7 @@ class Application:
         headers = scope.headers
         request_id = (headers.get("x-request-id") or uuid.uuid4().hex)[:64]
         route, request = NOWHERE, None
+        names: dict[str, str] = {}
         try:
             route, names = match(self._routes, scope.method, scope.path)
             caller = await self._admit(route, names.get("tenant"), scope)
@@ -54,7 +55,7 @@ class Application:
             if failure.code == "internal":
                 log.exception("request failed", request_id=request_id, route=route.path)
             status, body = failure.status, _explain(failure, request_id)
-            self._audit_refusal(route, request, scope, failure, request_id)
+            self._audit_refusal(route, names, request, scope, failure, request_id)
         protocol.response_bytes(
             status, [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)], body
         )
@@ -93,7 +94,13 @@ class Application:
             self._service.audit.add(self._service.event(request, "done"))
 
     def _audit_refusal(
-        self, route: Route, request: Request | None, scope: Scope, failure: RequestError, request_id: str
+        self,
+        route: Route,
+        names: dict[str, str],
+        request: Request | None,
+        scope: Scope,
+        failure: RequestError,
+        request_id: str,
     ) -> None:
         if route is NOWHERE or failure.code in ("unavailable", "outcome_unknown"):
             return
@@ -102,7 +109,7 @@ class Application:
                 "anonymous", "", None, _address(scope), scope.headers.get("user-agent") or ""
             )
             request = Request(
-                method=scope.method, path=scope.path, query={}, names={}, body=b"", action=route.action,
+                method=scope.method, path=route.path, query={}, names=names, body=b"", action=route.action,
                 caller=caller, request_id=request_id, idempotency_key=None, position=None, authorization="",
                 forwarded="cortex-forwarded-by" in scope.headers,
             )  # fmt: skip
@@ -139,6 +146,8 @@ def _address(scope: Scope) -> str:
 def _failure(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
+    if isinstance(error, psycopg.DataError):
+        return RequestError("invalid", "A value of the request is not what it should be.", reason=str(error))
     if isinstance(error, Unavailable | psycopg.Error | UnknownKey | KeyringError):
         return RequestError(
             "unavailable", "The database or a key is not available; try again.", reason=str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import msgspec
 
@@ -17,22 +17,16 @@ from cortex_runtime.changelog.slots import Slot
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.envelope import key_version_of
 
-MAX_CACHED = 20_000
+MAX_CACHED = 10_000  # of a slot
 READ_TIMEOUT = 3.0
 Stored = tuple[ConceptEntry, int]
 
 
 class Contents:
-    """Reads concepts; a change that touches one throws its copy away."""
+    """Reads concepts. Copies are kept with their slot, which throws away what a change touches."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._cache: dict[tuple[str, bytes], Stored] = {}
-
-    def forget(self, tenant: str, records: Iterable[bytes]) -> None:
-        """Throw copies away."""
-        for record in records:
-            self._cache.pop((tenant, record), None)
 
     async def concepts(
         self, database: Database, slot: Slot, tenant: str, records: Collection[bytes]
@@ -41,7 +35,8 @@ class Contents:
 
         Raises Unavailable, CannotOpen or UnknownKey.
         """
-        found = {record: self._cache[tenant, record] for record in records if (tenant, record) in self._cache}
+        kept = slot.contents
+        found = {record: kept[tenant, record] for record in records if (tenant, record) in kept}
         missing = [record for record in records if record not in found]
         if not missing:
             return found
@@ -56,7 +51,7 @@ class Contents:
             plain = self._directory.unseal(concept_place(tenant, record, operation), sealed)
             found[record] = msgspec.msgpack.decode(plain, type=ConceptEntry), key_version_of(sealed)
             if slot.seq == before:  # else what was read may be older than a change applied meanwhile
-                self._keep((tenant, record), found[record])
+                _keep(kept, (tenant, record), found[record])
         return found
 
     async def relationships(
@@ -79,7 +74,8 @@ class Contents:
         ]
         return sorted(entries, key=lambda entry: (entry.type, entry.target))
 
-    def _keep(self, key: tuple[str, bytes], stored: Stored) -> None:
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.pop(next(iter(self._cache)))
-        self._cache[key] = stored
+
+def _keep(kept: dict[tuple[str, bytes], Stored], key: tuple[str, bytes], stored: Stored) -> None:
+    if len(kept) >= MAX_CACHED:
+        kept.pop(next(iter(kept)))
+    kept[key] = stored

@@ -6,16 +6,19 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
+from structlog.tracebacks import ExceptionDictTransformer
 
 from cortex_runtime import config as configuration
 from cortex_runtime.changelog.cluster import Heartbeat
-from cortex_runtime.changelog.database import Database, local_conninfo, primary_conninfo
+from cortex_runtime.changelog.database import Connection, Database, local_conninfo, primary_conninfo
 from cortex_runtime.changelog.replica import Replica
 from cortex_runtime.columns import Encoder
 from cortex_runtime.config import NodeConfig
@@ -43,7 +46,8 @@ def serve(path: Path) -> int:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            # Without local variables: they hold texts, tokens and keys.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
@@ -54,8 +58,7 @@ def serve(path: Path) -> int:
         log.error("not started", why=str(error))  # noqa: TRY400 - the reason is the file, not our stack
         return 2
     structlog.contextvars.bind_contextvars(node=config.name)
-    uvloop.run(_Node(config).run())
-    return 0
+    return uvloop.run(_Node(config).run())
 
 
 class _Node:
@@ -66,15 +69,14 @@ class _Node:
         self._local = Database(local_conninfo(config.database, config.region, f"{config.name}/local"), size=4)
         self._heartbeat = Heartbeat(config, primary)
         directory = Directory(KeyringFile(config.keyring))
-        contents = Contents(directory)
         replica = Replica(
-            config, primary=self._primary, local=self._local, directory=directory,
-            heartbeat=self._heartbeat, touched=contents.forget,
+            config, primary=self._primary, control=Database(primary, size=2), local=self._local,
+            directory=directory, heartbeat=self._heartbeat,
         )  # fmt: skip
         self._service = Service(
-            config=config, directory=directory, replica=replica, contents=contents, encoder=Encoder(),
-            primary=self._primary, local=self._local, forwarder=Forwarder(config.tls, config.name),
-            audit=AuditBuffer(self._primary), metrics=Metrics(replica),
+            config=config, directory=directory, replica=replica, contents=Contents(directory),
+            encoder=Encoder(), primary=self._primary, local=self._local,
+            forwarder=Forwarder(config.tls, config.name), audit=AuditBuffer(self._primary), metrics=Metrics(replica),
             signing_key=config.tokens.signing_key.read_bytes(), started=time.monotonic(),
         )  # fmt: skip
         verifier = Verifier(
@@ -85,7 +87,8 @@ class _Node:
         )
         self._application = Application(self._service, Gateway(verifier, directory), routes())
 
-    async def run(self) -> None:
+    async def run(self) -> int:
+        """Serve until the end is asked for, and return the exit code: 1 when it came by itself."""
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -96,12 +99,17 @@ class _Node:
         self._service.replica.start()
         upkeep = asyncio.create_task(self._maintain())
         log.info("started", address=self._config.address, region=self._config.region)
-        await asyncio.wait([serving, asyncio.create_task(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
+        replica = self._service.replica
+        asked = asyncio.create_task(ended.wait())
+        broken = asyncio.create_task(replica.ended())
+        await asyncio.wait([serving, asked, broken], return_when=asyncio.FIRST_COMPLETED)
         upkeep.cancel()
-        await self._leave()
-        server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait([serving], timeout=DRAIN_TIMEOUT)
+        if not asked.done():
+            log.error("ended by itself", serving=not serving.done(), following=not broken.done())
+            return 1
+        await self._leave(server, serving)
         log.info("ended")
+        return 0
 
     def _server(self) -> Server:
         tls = self._config.tls
@@ -111,19 +119,17 @@ class _Node:
             ssl_cert=tls.certificate, ssl_key=tls.key, ssl_ca=tls.ca, ssl_client_verify=True,
         )  # fmt: skip
 
-    async def _leave(self) -> None:
-        """Become unready, hand over, and go on serving until the load balancer has noticed."""
+    async def _leave(self, server: Server, serving: asyncio.Task[None]) -> None:
+        """Become unready, hand over, go on serving until the load balancer has noticed, then end."""
         log.info("draining")
         noticed = asyncio.create_task(asyncio.sleep(NOTICED_BY_LOAD_BALANCER))
-        try:
-            async with asyncio.timeout(DRAIN_TIMEOUT):
-                await self._service.replica.drain()
-                await noticed
-                await self._service.audit.flush()
-        except Exception as error:
-            log.warning("drain incomplete", why=repr(error))
-        await self._service.replica.stop()
+        await _bounded("hand-over", self._service.replica.drain())
+        await noticed
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait([serving], timeout=DRAIN_TIMEOUT)
+        await _bounded("audit", self._service.audit.flush())
         await self._service.forwarder.close()
+        await self._service.replica.stop()
 
     async def _maintain(self) -> None:
         while True:
@@ -131,6 +137,21 @@ class _Node:
                 if self._config.region == self._service.replica.view.primary_region:
                     async with self._primary.connection(30.0) as connection:
                         await connection.execute("select keep_partitions()")
+                        while await _forgotten(connection):
+                            pass
             except Exception as error:
                 log.warning("upkeep failed", why=repr(error))
             await asyncio.sleep(MAINTENANCE_PERIOD)
+
+
+async def _bounded(what: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT):
+            await work
+    except Exception as error:
+        log.warning("left undone", what=what, why=repr(error))
+
+
+async def _forgotten(connection: Connection) -> int:
+    row = await (await connection.execute("select forget_expired()")).fetchone()
+    return row[0] if row else 0

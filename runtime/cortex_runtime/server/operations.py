@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
 from cortex_runtime.changelog.database import Connection
+from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.formats.messages import (
     ApiKeyResponse,
@@ -68,7 +71,6 @@ async def onboard(service: Service, request: Request) -> bytes:
         raise RequestError(
             "conflict", f"The keyring of region {service.config.region} has no key of {wanted.tenant}."
         ) from error
-    api_key = None
     async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
         cursor = await connection.execute(
             "insert into tenant (name, tier, keyring_generation, kek_version, index_key)"
@@ -84,10 +86,10 @@ async def onboard(service: Service, request: Request) -> bytes:
                 [wanted.tenant, kek_version, wrapped, check_value],
             )
             await _prove(connection, service, wanted.tenant, 1)
-            api_key = await _make_api_key(connection, wanted.tenant)
+        api_key = await _make_api_key(connection, service, request, wanted.tenant, new=created)
         await _changed(connection, service, request)
         tenant = (await _tenants(connection, wanted.tenant))[0]
-    return encode(OnboardResponse(tenant=tenant, created=created, api_key=api_key))
+    return encode(OnboardResponse(tenant=tenant, created=api_key is not None, api_key=api_key))
 
 
 async def list_tenants(service: Service, request: Request) -> bytes:  # noqa: ARG001
@@ -107,8 +109,9 @@ async def make_api_key(service: Service, request: Request) -> bytes:
     tenant = request.names["tenant"]
     async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
         await _tenant(connection, request)
-        api_key = await _make_api_key(connection, tenant)
+        api_key = await _make_api_key(connection, service, request, tenant, new=True)
         await _changed(connection, service, request)
+    assert api_key is not None
     return encode(ApiKeyResponse(tenant=tenant, api_key=api_key))
 
 
@@ -226,13 +229,27 @@ async def _prove(connection: Connection, service: Service, tenant: str, version:
     )
 
 
-async def _make_api_key(connection: Connection, tenant: str) -> str:
-    name, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+async def _make_api_key(
+    connection: Connection, service: Service, request: Request, tenant: str, *, new: bool
+) -> str | None:
+    """Make the API key that belongs to the request; repeated, the request gets the same one again.
+
+    Unless `new`, only one that was made by an earlier attempt is returned.
+    """
+    purpose = framed("api-key", tenant, request.idempotency_key or secrets.token_hex(16))
+    raw = hmac.digest(service.signing_key, purpose, "sha512")
+    name, secret = raw[:4].hex(), base64.urlsafe_b64encode(raw[32:]).rstrip(b"=").decode()
     api_key = f"ck_{name}_{secret}"
-    await connection.execute(
-        "insert into api_key (tenant, id, hash) values (%s, %s, %s)", [tenant, name, api_key_hash(api_key)]
+    if new:
+        await connection.execute(
+            "insert into api_key (tenant, id, hash) values (%s, %s, %s) on conflict do nothing",
+            [tenant, name, api_key_hash(api_key)],
+        )
+    cursor = await connection.execute(
+        "select from api_key where tenant = %s and id = %s and hash = %s",
+        [tenant, name, api_key_hash(api_key)],
     )
-    return api_key
+    return api_key if await cursor.fetchone() is not None else None
 
 
 async def _lock_keys(connection: Connection, tenant: str) -> None:

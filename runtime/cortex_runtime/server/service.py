@@ -21,9 +21,11 @@ from cortex_runtime.changelog.slots import Slot
 from cortex_runtime.columns import Encoder
 from cortex_runtime.config import NodeConfig
 from cortex_runtime.formats.framing import framed
+from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.formats.messages import BatchResponse, ErrorResponse, Operation, Position
 from cortex_runtime.security.audit import AuditBuffer, event
-from cortex_runtime.security.directory import Directory
+from cortex_runtime.security.directory import Directory, UnknownKey
+from cortex_runtime.security.envelope import CannotOpen
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.errors import RequestError
 from cortex_runtime.server.forwarding import Forwarder, NotAnswered, NotReached
@@ -82,7 +84,9 @@ class Service:
             except OutcomeUnknown as error:
                 raise RequestError("outcome_unknown", UNKNOWN, reason=str(error)) from error
             except Rejected as error:
-                raise RequestError(error.code, str(error)) from error
+                raise _unless_sent(RequestError(error.code, str(error)), sent) from error
+            except RequestError as error:
+                raise _unless_sent(error, sent) from error
             if request.forwarded or time.monotonic() > deadline:
                 if sent:
                     raise RequestError("outcome_unknown", UNKNOWN)
@@ -125,8 +129,9 @@ class Service:
             return False
 
     def source(self, slot: Slot) -> Database:
-        """Return the database that has what a slot's arrays have: the primary for an owner."""
-        return self.primary if slot.number in self.replica.owners else self.local
+        """Return a database that has what a slot's arrays have: the primary, unless ours has come as far."""
+        behind = slot.number in self.replica.owners or slot.local_seq < slot.seq
+        return self.primary if behind else self.local
 
     def position(self, slot: Slot) -> Position:
         """Return where a slot stands here."""
@@ -143,9 +148,12 @@ class Service:
 
     def _resource(self, request: Request) -> str:
         names = request.names
-        if "concept" in names and names["tenant"] in self.directory.tenants:
-            record = self.directory.record_id(names["tenant"], names["cortex"], names["concept"])
-            return f"{names['cortex']}/{record.hex()}"
+        if "concept" in names:
+            try:
+                record = self.directory.record_id(names["tenant"], names["cortex"], names["concept"]).hex()
+            except (UnknownKey, KeyringError, CannotOpen):
+                record = "?"
+            return f"{names['cortex']}/{record}"
         return names.get("cortex") or names.get("version") or request.path
 
     def _write(self, request: Request, cortex: str, operations: list[Operation], key: str) -> Write:
@@ -157,6 +165,7 @@ class Service:
             operations=operations,
             key=hashlib.sha256(key.encode()).digest()[:16],
             mac=hmac.digest(self.directory.index_key(tenant), body, "sha256"),
+            size=len(body),
             event=self.event(request, "done"),
             answer=asyncio.get_running_loop().create_future(),
         )
@@ -188,6 +197,11 @@ class Service:
     def _count(self, answer: bytes) -> None:
         results = msgspec.json.decode(answer, type=BatchResponse).results
         self.metrics.allocations.add(sum(result.outcome in ("allocated", "joined") for result in results))
+
+
+def _unless_sent(error: RequestError, sent: bool) -> RequestError:
+    """Return the error, or that the outcome is unknown when an earlier attempt may have been done."""
+    return RequestError("outcome_unknown", UNKNOWN) if sent and error.code != "conflict" else error
 
 
 UNKNOWN = "Whether this was written is not known yet. Repeat it with the same Idempotency-Key."

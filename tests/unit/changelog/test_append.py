@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from typing import Any
 
 import psycopg
@@ -36,7 +37,8 @@ def append(
     sealed = b"\0\1" + version.to_bytes(4, "big") + b"..."
     keys = [] if key is None else [key]
     event = {
-        "at": "2026-01-01T00:00:00Z", "tenant": "acme", "actor": "key:1", "address": "::1", "agent": "test",
+        "id": str(uuid.uuid4()), "at": "2026-01-01T00:00:00Z", "tenant": "acme",
+        "actor": "key:1", "address": "::1", "agent": "test",
         "action": "batch", "resource": "main", "result": "done", "request_id": "r",
     }  # fmt: skip
     parameters: list[Any] = [

@@ -59,6 +59,8 @@ frontend front
     mode http
     bind 127.0.0.1:{region.load_balancer_port} ssl crt certs/server.pem alpn http/1.1
     http-request set-header X-Forwarded-For %[src]
+    # Only nodes say this, to each other.
+    http-request del-header Cortex-Forwarded-By
     # What is safe to send twice: reads, and writes that carry a key by which their first outcome is known.
     acl repeatable method GET HEAD
     acl repeatable path_end /query
