@@ -76,7 +76,8 @@ class _Node:
         self._service = Service(
             config=config, directory=directory, replica=replica, contents=Contents(directory),
             encoder=Encoder(), primary=self._primary, local=self._local,
-            forwarder=Forwarder(config.tls, config.name), audit=AuditBuffer(self._primary), metrics=Metrics(replica),
+            forwarder=Forwarder(config.tls, config.name), audit=AuditBuffer(self._primary),
+            metrics=Metrics(replica),
             signing_key=config.tokens.signing_key.read_bytes(), started=time.monotonic(),
         )  # fmt: skip
         verifier = Verifier(
