@@ -301,17 +301,17 @@ create or replace function forget_expired() returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     day_ago constant timestamptz := clock_timestamp() - interval '24 hours';
-    some bigint;
+    removed bigint;
     total bigint := 0;
 begin
     delete from change_default where ctid in (select ctid from change_default where at < day_ago limit 2000);
     get diagnostics total = row_count;
     delete from idempotency where ctid in (select ctid from idempotency where at < day_ago limit 2000);
-    get diagnostics some = row_count;
-    total := total + some;
+    get diagnostics removed = row_count;
+    total := total + removed;
     delete from denied where ctid in (select ctid from denied where until < clock_timestamp() limit 2000);
-    get diagnostics some = row_count;
-    return total + some;
+    get diagnostics removed = row_count;
+    return total + removed;
 end
 $$;
 
