@@ -89,6 +89,7 @@ class Replica:
         self._placed_among: tuple[str, ...] = ()
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
+        self._deciding = asyncio.Lock()
         self._locks = [asyncio.Lock() for _ in range(SLOTS)]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -160,10 +161,8 @@ class Replica:
     async def drain(self) -> None:
         """Hand over what this node owns: finish what is in hand, then leave the slots to the others."""
         self._heartbeat.state = "draining"
-        _, observing, _ = self._tasks
-        observing.cancel()  # it must take nothing meanwhile
-        await asyncio.wait([observing])
-        await self._give_up(list(self.owners), None)
+        async with self._deciding:  # what is being taken just now is handed over, too
+            await self._give_up(list(self.owners), None)
 
     async def stop(self) -> None:
         """End the tasks."""
@@ -199,10 +198,11 @@ class Replica:
             self.view = await observe(connection, self.view, self._config)
             await self._directory.refresh(connection)
         self._forget_lost()
-        if self.ready and self._heartbeat.fresh:
-            candidates = self.view.owning_candidates()
-            await self._take([slot for slot in self.slots if self._should_take(slot, candidates)])
-            await self._rebalance(candidates)
+        async with self._deciding:
+            if self.ready and self._heartbeat.fresh:
+                candidates = self.view.owning_candidates()
+                await self._take([slot for slot in self.slots if self._should_take(slot, candidates)])
+                await self._rebalance(candidates)
 
     def _forget_lost(self) -> None:
         for slot, owner in list(self.owners.items()):
