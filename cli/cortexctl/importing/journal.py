@@ -50,7 +50,6 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     allocated: int = 0
     joined: int = 0
     updated: int = 0
-    unchanged: int = 0
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -40,7 +40,6 @@ class Summary:
     allocated: int
     joined: int
     updated: int
-    unchanged: int
     relationships: int
     batches: int
     earlier: int
@@ -124,7 +123,6 @@ def _done(batch: Batch, answer: BatchResponse) -> Done:
     return Done(
         batch=batch.index, line=batch.line, concepts=len(batch.operations), relationships=batch.relationships,
         allocated=counts["allocated"], joined=counts["joined"], updated=counts["updated"],
-        unchanged=counts["unchanged"],
     )  # fmt: skip
 
 
@@ -163,7 +161,7 @@ def _summary(journal: Journal, done: list[Done], earlier: int, seconds: float) -
     return Summary(
         tenant=journal.task.tenant, cortex=journal.task.cortex, concepts=concepts,
         allocated=sum(entry.allocated for entry in done), joined=sum(entry.joined for entry in done),
-        updated=sum(entry.updated for entry in done), unchanged=sum(entry.unchanged for entry in done),
+        updated=sum(entry.updated for entry in done),
         relationships=sum(entry.relationships for entry in done), batches=len(done), earlier=earlier,
         seconds=round(seconds, 3), rate=round((concepts - earlier) / max(seconds, 1e-9), 1),
     )  # fmt: skip

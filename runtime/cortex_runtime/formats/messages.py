@@ -93,9 +93,7 @@ class OperationResult(Message, frozen=True, kw_only=True):
     """What became of one operation."""
 
     id: str
-    outcome: Literal[
-        "allocated", "joined", "updated", "unchanged", "deleted", "related", "unrelated", "absent"
-    ]
+    outcome: Literal["allocated", "joined", "updated", "deleted", "related", "unrelated", "absent"]
     column: int | None = None
     overlap: float | None = None
     variant_of: int | None = None

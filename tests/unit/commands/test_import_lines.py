@@ -74,7 +74,7 @@ def test_equal_content_in_two_places_has_two_keys() -> None:
 
 
 def test_no_batch_is_larger_than_a_request_may_be() -> None:
-    items = [{"id": str(index), "text": "x" * 400_000} for index in range(5)]
+    items = [{"id": str(index), "text": "x", "properties": {"p": "x" * 400_000}} for index in range(5)]
     made = list(lines.batches(source(*items), 1000))
     sizes = [len(msgspec.json.encode(BatchRequest(operations=list(batch.operations)))) for batch in made]
     assert [len(batch.operations) for batch in made] == [2, 2, 1]
@@ -83,11 +83,15 @@ def test_no_batch_is_larger_than_a_request_may_be() -> None:
 
 def test_a_concept_as_large_as_a_request_fits_and_one_byte_more_does_not() -> None:
     room = MAX_BODY_BYTES - lines.ENVELOPE_BYTES
-    empty = lines.encoded_size(msgspec.convert({"id": "a", "text": "x"}, PutOperation)) - 1
-    batch = next(lines.batches(source({"id": "a", "text": "x" * (room - empty)}), 9))
+
+    def item(filling: int) -> dict[str, object]:
+        return {"id": "a", "text": "x", "properties": {"p": "x" * filling}}
+
+    empty = lines.encoded_size(msgspec.convert(item(0), PutOperation))
+    batch = next(lines.batches(source(item(room - empty)), 9))
     assert len(msgspec.json.encode(BatchRequest(operations=list(batch.operations)))) == MAX_BODY_BYTES
     with pytest.raises(UsageError) as error:
-        lines.survey(source({"id": "a", "text": "x" * (room - empty + 1)}), "x")
+        lines.survey(source(item(room - empty + 1)), "x")
     assert "line 1" in error.value.why
 
 
@@ -98,11 +102,12 @@ BAD = {
     b'{"id": "a"}': "`text`",
     b'{"text": "a"}': "`id`",
     b'{"id": "", "text": "a"}': "length >= 1",
+    b'{"id": "a", "text": "' + b"x" * 65_537 + b'"}': "length <= 65536",
     b'{"id": "a", "text": ""}': "length >= 1",
     b'{"id": "a\\u0000", "text": "b"}': "regex",
     b'{"id": "a", "text": "b", "role": "x"}': "unknown field `role`",
     b'{"id": "a", "text": "b", "relationships": [{"type": "t"}]}': "`target`",
-    b'{"id": "a", "text": "b", "relationships": [{"type": "t", "target": "c", "weight": 0}]}': "> 0.0",
+    b'{"id": "a", "text": "b", "relationships": [{"type": "t", "target": "c", "weight": 0}]}': ">= 1e-06",
     b'{"id": "a", "text": "b", "relationships": [{"type": "t", "target": "c", "weight": NaN}]}': "malformed",
     b'{"id": "a", "text": "b", "relationships": ['
     + b",".join([b'{"type": "t", "target": "c"}'] * 2)
