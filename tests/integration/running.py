@@ -24,7 +24,10 @@ from cortexctl.platforms.local import LocalPlatform
 
 ROOT = Path(__file__).parents[2]
 CORTEXCTL = ROOT / "scripts" / "cortexctl"
-NOT_YET = (AssertionError, pytest.fail.Exception, LookupError, StopIteration, ApiError, ConnectionFailed)
+NOT_YET = (
+    AssertionError, pytest.fail.Exception, LookupError, StopIteration, FileNotFoundError,
+    ApiError, ConnectionFailed,
+)  # fmt: skip
 T = TypeVar("T")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cortexctl import platforms
 from cortexctl.platforms.base import Platform
-from integration.running import Running, eventually
+from integration.running import Running, eventually, frozen
 from integration.trial import Trial, trial
 
 
@@ -30,8 +30,9 @@ def assert_ended(made: Trial) -> None:
     assert not made.lock.exists()
 
 
-def assert_exists(path: Path) -> None:
-    assert path.exists()
+def assert_held(lock: Path, pid: int) -> None:
+    """A file alone says nothing: one that was killed leaves its own behind."""
+    assert f'"pid": {pid},' in lock.read_text()
 
 
 def assert_healthy(made: Trial) -> None:
@@ -119,8 +120,10 @@ def test_an_up_or_down_that_is_ended_in_the_middle_is_finished_by_the_next() -> 
             assert process.returncode == code
 
         process = made.start("up")
-        eventually(lambda: assert_exists(made.lock))
-        done = made.cortexctl("down", code=6)
+        eventually(lambda: assert_held(made.lock, process.pid))
+        with frozen(process.pid):
+            assert_held(made.lock, process.pid)
+            done = made.cortexctl("down", code=6)
         assert f"Process {process.pid}" in done.stderr
         out, err = process.communicate(timeout=240)
         assert process.returncode == 0, out + err
