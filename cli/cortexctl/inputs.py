@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cortex_runtime.formats.messages import ConceptId, CortexName, RelationshipType, TenantName
+from cortex_runtime.formats.messages import ConceptId, CortexName, TenantName
 from cortexctl.errors import UsageError
 
 
@@ -23,11 +23,6 @@ def cortex(name: str) -> str:
 def concept(name: str) -> str:
     """Return a concept's id. Raises UsageError."""
     return _checked(name, ConceptId, "concept id", "1 to 256 characters, no control characters")
-
-
-def relationship(name: str) -> str:
-    """Return a relationship's type. Raises UsageError."""
-    return _checked(name, RelationshipType, "relationship type", "1 to 64 characters, no control characters")
 
 
 def message(content: dict[str, Any], type_: type[Any], what: str) -> Any:

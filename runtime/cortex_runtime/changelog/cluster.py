@@ -15,7 +15,6 @@ import psycopg
 import structlog
 
 from cortex_runtime.changelog.database import Connection, cut, region_of
-from cortex_runtime.changelog.placement import holders
 from cortex_runtime.config import NodeConfig
 
 HEARTBEAT_PERIOD = 0.5
@@ -86,10 +85,6 @@ class View:
         """Return the nodes of a region that placement counts: all but those gone for long."""
         here = (m for m in self.members.values() if m.region == region and m.age < FORGOTTEN)
         return tuple(sorted(member.name for member in here))
-
-    def holders_of(self, slot: int, region: str) -> list[Member]:
-        """Return the members of a region that hold a slot, in order of preference."""
-        return [self.members[name] for name in holders(slot, self.members_of(region))]
 
 
 async def observe(connection: Connection, previous: View, config: NodeConfig) -> View:

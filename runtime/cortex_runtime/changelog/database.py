@@ -78,11 +78,6 @@ class Database:
             else:
                 _drop(connection)
 
-    def close(self) -> None:
-        """Close what is idle."""
-        while self._idle:
-            _drop(self._idle.pop())
-
     def _pop(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()

@@ -19,7 +19,6 @@ from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
-AUDIENCE = "cortexkg"
 LIFETIME = 300
 MAX_TOKEN_BYTES = 4096
 _SHAPE = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}")

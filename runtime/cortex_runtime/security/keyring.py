@@ -15,11 +15,6 @@ class KeyringFile:
         self._stamp = (0, 0)
         self._keyring: Keyring | None = None
 
-    @property
-    def generation(self) -> int:
-        """Return the generation of the file as it is now. Raises KeyringError."""
-        return self._current().generation
-
     def tenant_key(self, tenant: str, version: int | None = None) -> tuple[int, bytes]:
         """Return version and key (32 bytes), the newest unless named. Raises KeyringError."""
         return self._current().tenant_key(tenant, version)
