@@ -73,7 +73,7 @@ _install() { # hashes, names
     _pip "$log" --no-build-isolation --use-pep517 --require-hashes -r "$root/locks/$name.lock"
   done
   # What every process of a deployment loads; the rest is compiled when it is first used.
-  "$venv/bin/python" -m compileall -q -j 0 -x '/(kubernetes|botocore|boto3|setuptools|pip|mypy|hypothesis)/' \
+  "$venv/bin/python" -m compileall -q -j 0 -x '/(kubernetes|botocore|boto3|setuptools|pip|mypy|hypothesis|matplotlib|fontTools|faiss|PIL)/' \
     "$(_site_packages)" >>"$log" 2>&1 || true
   rm -f "$venv/.installing"
   for name in "$@"; do

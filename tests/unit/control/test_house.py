@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CLI = sorted((ROOT / "cli").rglob("*.py"))
 RUNTIME = sorted((ROOT / "runtime").rglob("*.py"))
 PUBLIC = ("cortex_runtime.client", "cortex_runtime.formats")
-LOCKS = ("runtime", "terraform", "test")
+LOCKS = ("runtime", "terraform", "accelerator", "test", "bench", "bench-source")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -70,8 +70,8 @@ def pins(lock: str) -> dict[str, list[Requirement]]:
 
 def test_the_locks_fit_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    wanted = {"runtime": project["dependencies"], "terraform": extras["terraform"], "test": extras["test"]}
+    wanted = {"runtime": project["dependencies"], **project["optional-dependencies"]}
+    assert sorted(wanted) == sorted(LOCKS)
     known: dict[str, list[Requirement]] = {}
     for lock in LOCKS:
         known |= pins(lock)
