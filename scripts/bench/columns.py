@@ -85,7 +85,13 @@ class Import:
                 assert isinstance(operation, Put)
                 self.stored[operation.id] = outcome
             relates: list[Operation] = [
-                Relate(identifier(concept["id"]), identifier(edge["target"]), edge["type"], edge["weight"])
+                Relate(
+                    identifier(concept["id"]),
+                    identifier(edge["target"]),
+                    edge["type"],
+                    edge["weight"],
+                    pending=True,
+                )
                 for concept in batch
                 for edge in concept["relationships"]
             ]

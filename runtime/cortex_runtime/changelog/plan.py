@@ -306,13 +306,17 @@ class _Planner:
     def _relate(self, source: str, type_: str, target: str, weight: float) -> OperationResult:
         source_record, target_record = self._record(source), self._record(target)
         outcome = self._competition.add(
-            Relate(source=source_record, target=target_record, type=type_, weight=weight)
+            Relate(source=source_record, target=target_record, type=type_, weight=weight, pending=True)
         )
         edge = self._edge(source_record, type_, target_record)
         plain = msgspec.msgpack.encode(RelationshipEntry(source, type_, target, weight))
         sealed = self._directory.seal(relationship_place(self._tenant, edge), plain)
         self._plan.relationships[self._tenant, edge] = RelationshipRow(self._cortex, sealed)
         self._plan.unrelated.pop((self._tenant, edge), None)
+        if outcome.replaced is not None:
+            before = self._edge(source_record, type_, outcome.replaced)
+            self._plan.relationships.pop((self._tenant, before), None)
+            self._plan.unrelated[self._tenant, before] = self._cortex
         return _result(source, outcome)
 
     def _unrelate(self, source: str, type_: str, target: str) -> OperationResult:

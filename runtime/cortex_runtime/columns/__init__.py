@@ -15,15 +15,21 @@ from cortex_runtime.columns.decisions import Decisions, MalformedDecisionsError
 from cortex_runtime.columns.encoding import Encoder, Encoding
 from cortex_runtime.columns.following import NotFollowingError
 from cortex_runtime.columns.model import (
+    INHERITS,
+    CapacityError,
     ConceptRecord,
     CortexSettings,
+    CycleError,
     Delete,
+    DimensionError,
     InvalidOperationError,
     Operation,
     Outcome,
     Put,
+    QueryTooComplexError,
     Relate,
     RelationshipRecord,
+    UnknownConceptError,
     Unrelate,
 )
 from cortex_runtime.columns.querying import Match, QueryResult, Step
@@ -31,12 +37,16 @@ from cortex_runtime.columns.states import IllegalTransitionError, State
 from cortex_runtime.columns.words import NothingToEncodeError
 
 __all__ = [
+    "INHERITS",
+    "CapacityError",
     "Competition",
     "ConceptRecord",
     "Cortex",
     "CortexSettings",
+    "CycleError",
     "Decisions",
     "Delete",
+    "DimensionError",
     "Encoder",
     "Encoding",
     "IllegalTransitionError",
@@ -49,9 +59,11 @@ __all__ = [
     "Outcome",
     "Put",
     "QueryResult",
+    "QueryTooComplexError",
     "Relate",
     "RelationshipRecord",
     "State",
     "Step",
+    "UnknownConceptError",
     "Unrelate",
 ]

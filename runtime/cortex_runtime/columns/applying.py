@@ -10,7 +10,7 @@ from cortex_runtime.columns import states
 from cortex_runtime.columns.concepts import NOWHERE
 from cortex_runtime.columns.decisions import Decisions, Kind
 from cortex_runtime.columns.encoding import MAX_BITS, PAD
-from cortex_runtime.columns.following import Check, NotFollowingError, split
+from cortex_runtime.columns.following import Check, Group, NotFollowingError, in_order, split
 from cortex_runtime.columns.states import State
 
 if TYPE_CHECKING:
@@ -39,31 +39,34 @@ class _Run:
     def __init__(self, cortex: Cortex, decisions: Decisions, ids: list[bytes]) -> None:
         self._cortex, self._decisions, self._ids = cortex, decisions, ids
         self._starts = np.concatenate(([0], np.cumsum(decisions.sizes, dtype=np.int64)))
+        self._trait_ids = split(decisions.trait_ids)
+        self._tag_starts = np.concatenate(([0], np.cumsum(decisions.trait_sizes, dtype=np.int64)))
         self._taken: list[int] = []
         self._joined: dict[int, int] = {}
         self._arrived: list[int] = []
 
     def execute(self) -> None:
-        """Apply placings and relatings, each after those of earlier operations."""
+        """Apply what each operation decided: placings, describings, relatings."""
         decisions = self._decisions
-        sources, targets = split(decisions.sources), split(decisions.targets)
-        numbers = [self._cortex.relationships.type_id(name) for name in decisions.types]
-        edges = zip(
-            decisions.edge_steps.tolist(), decisions.edge_kinds.tolist(), sources, targets,
-            decisions.edge_types.tolist(), decisions.weights.tolist(), strict=True,
-        )  # fmt: skip
-        waiting = next(edges, None)
-        placings = zip(
-            decisions.steps.tolist(), decisions.kinds.tolist(), decisions.columns.tolist(), strict=True
+        placings = list(
+            zip(decisions.steps.tolist(), decisions.kinds.tolist(), decisions.columns.tolist(), strict=True)
         )
-        for index, (step, kind, column) in enumerate(placings):
-            while waiting is not None and waiting[0] < step:
-                self._relate(waiting, numbers)
-                waiting = next(edges, None)
-            self._place(index, kind, column, decisions.before + step)
-        while waiting is not None:
-            self._relate(waiting, numbers)
-            waiting = next(edges, None)
+        numbers = [self._cortex.relationships.type_id(name) for name in decisions.types]
+        edges = list(
+            zip(
+                decisions.edge_kinds.tolist(), split(decisions.sources), split(decisions.targets),
+                [numbers[index] for index in decisions.edge_types.tolist()], decisions.weights.tolist(),
+                strict=True,
+            )
+        )  # fmt: skip
+        for group, index in in_order(decisions):
+            if group == Group.PLACING:
+                step, kind, column = placings[index]
+                self._place(index, kind, column, decisions.before + step)
+            elif group == Group.DESCRIBING:
+                self._describe(index)
+            else:
+                self._relate(edges[index])
         self._store()
 
     def _place(self, index: int, kind: int, column: int, operation: int) -> None:
@@ -91,6 +94,7 @@ class _Run:
         if not cortex.arrays.concepts[column]:
             self._empty(column, operation)
         if gone:
+            cortex.properties.drop(row)
             for target in {*cortex.relationships.drop(row), row}:
                 _forget_unless_needed(cortex, target)
 
@@ -103,14 +107,20 @@ class _Run:
         if not cortex.free.release(column, cortex.rests_until(column), operation):
             _set_free(cortex, [column])
 
-    def _relate(self, edge: tuple[int, int, bytes, bytes, int, float], numbers: list[int]) -> None:
+    def _describe(self, index: int) -> None:
+        decisions, cortex = self._decisions, self._cortex
+        row = cortex.concepts.row_of(self._trait_ids[index])
+        tags = decisions.tags[self._tag_starts[index] : self._tag_starts[index + 1]]
+        cortex.properties.set(row, tags, int(decisions.trait_dimensions[index]))
+
+    def _relate(self, edge: tuple[int, bytes, bytes, int, float]) -> None:
         cortex = self._cortex
-        _, kind, source, target, number, weight = edge
+        kind, source, target, number, weight = edge
         rows = cortex.concepts.row_of(source), cortex.concepts.row_of(target)
         if kind == Kind.RELATE:
-            cortex.relationships.set(*rows, numbers[number], weight)
+            cortex.relationships.set(*rows, number, weight)
         else:
-            cortex.relationships.remove(*rows, numbers[number])
+            cortex.relationships.remove(*rows, number)
             _forget_unless_needed(cortex, rows[1])
 
     def _store(self) -> None:

@@ -13,16 +13,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cortex_runtime.columns.decisions import Decision, Decisions, Kind, Placing, Relating
+from cortex_runtime.columns.decisions import Decision, Decisions, Describing, Kind, Placing, Relating
 from cortex_runtime.columns.encoding import PAD, WORD_BITS
 from cortex_runtime.columns.model import (
+    INHERITS,
+    MAX_ANCESTORS,
     Bits,
+    CapacityError,
     ConceptRecord,
+    CycleError,
     Delete,
+    DimensionError,
+    InvalidOperationError,
     Operation,
     Outcome,
     Put,
     Relate,
+    UnknownConceptError,
     Unrelate,
     check,
 )
@@ -60,7 +67,17 @@ class Competition:
         check(operation)
         if self._cortex.operations != self._before:
             raise RuntimeError("the cortex was changed while a competition was under way")
+        mark = self.mark()
         self._operation += 1
+        try:
+            return self._try(operation)
+        except InvalidOperationError:
+            if self.mark()[1] > mark[1]:
+                self.rollback(mark)
+            self._operation = mark[0]
+            raise
+
+    def _try(self, operation: Operation) -> Outcome:
         if isinstance(operation, Put):
             return self._put(operation)
         if isinstance(operation, Delete):
@@ -79,7 +96,7 @@ class Competition:
         again, self._decisions = self._decisions[:kept], []
         self._overlay = Overlay(self._cortex)
         for decision in again:
-            if decision.kind == Kind.TAKE:
+            if isinstance(decision, Placing) and decision.kind == Kind.TAKE:
                 self._overlay.free.take(decision.operation)
             self._decide(decision)
 
@@ -92,13 +109,30 @@ class Competition:
         self._overlay.add(decision)
 
     def _put(self, put: Put) -> Outcome:
+        self._check_dimension(put)
         place = self._overlay.place_of(put.id)
         if place is not None:
             if self._stays(put, place[0]):
-                record = self._record(put.id, *place)
+                self._describe(put)
+                record = self._record(put, *place)
                 return Outcome("updated", self._operation, place[0], 1.0, record.variant_of, (), record)
             self._decide(Placing(Kind.RELEASE, self._operation, put.id, place[0]))
-        return self._compete(put)
+        outcome = self._compete(put)
+        self._describe(put)
+        return outcome
+
+    def _check_dimension(self, put: Put) -> None:
+        overlay = self._overlay
+        others = overlay.vectors - (overlay.traits_of(put.id)[1] > 0)
+        if put.dimension and others and put.dimension != overlay.dimension:
+            raise DimensionError(
+                f"The vector of concept {put.id.hex()} has {put.dimension} numbers, those of the others"
+                f" {overlay.dimension}. Give vectors of one model, or use another cortex."
+            )
+
+    def _describe(self, put: Put) -> None:
+        if (put.tags, put.dimension) != self._overlay.traits_of(put.id):
+            self._decide(Describing(self._operation, put.id, put.tags, put.dimension))
 
     def _stays(self, put: Put, column: int) -> bool:
         """Tell whether a concept stays where it is: the same bits, or one of several that are like them."""
@@ -127,17 +161,28 @@ class Competition:
         else:
             if settings.radius and overlap >= settings.radius:
                 variant_of = int(winners[0])
-            column = self._overlay.free.take(self._operation)
+            column = self._free_column()
             decision = Placing(kind, self._operation, put.id, column, put.words, variant_of, put.bits)
         self._decide(decision)
         if kind == Kind.TAKE:
-            record = ConceptRecord(put.id, column, put.bits, put.words, self._operation, variant_of)
+            record = ConceptRecord(
+                put.id, column, put.bits, put.words, self._operation, variant_of, put.tags, put.dimension
+            )
         else:
-            record = self._record(put.id, column, self._operation)
+            record = self._record(put, column, self._operation)
         return Outcome(
             "allocated" if kind == Kind.TAKE else "joined", self._operation, column, overlap,
             record.variant_of, tuple(winners.tolist()), record,
         )  # fmt: skip
+
+    def _free_column(self) -> int:
+        free, capacity = self._overlay.free, self._cortex.settings.capacity
+        if free.lowest(self._operation) >= capacity:
+            raise CapacityError(
+                f"All {capacity} columns of the cortex are taken or resting. Delete concepts, or use another"
+                " cortex."
+            )
+        return free.take(self._operation)
 
     def _weights(self, bits: Bits) -> Ints:
         return weights_of(bits, self._overlay.counts(bits), self._overlay.occupied)
@@ -193,10 +238,11 @@ class Competition:
             alive[winner] = False
         return candidates[winners]
 
-    def _record(self, identifier: bytes, column: int, operation: int) -> ConceptRecord:
+    def _record(self, put: Put, column: int, operation: int) -> ConceptRecord:
         bits = self._overlay.bits_of(column)
         words = int(np.searchsorted(bits, WORD_BITS))
-        return ConceptRecord(identifier, column, bits, words, operation, self._overlay.variant_of(column))
+        variant_of = self._overlay.variant_of(column)
+        return ConceptRecord(put.id, column, bits, words, operation, variant_of, put.tags, put.dimension)
 
     def _delete(self, operation: Delete) -> Outcome:
         place = self._overlay.place_of(operation.id)
@@ -209,10 +255,28 @@ class Competition:
         place = self._overlay.place_of(operation.source)
         if place is None:
             return Outcome("absent", self._operation)
+        if not operation.pending and self._overlay.place_of(operation.target) is None:
+            raise UnknownConceptError(operation.target)
+        replaced = self._leave_parent(operation) if operation.type == INHERITS else None
         names = operation.source, operation.target, operation.type
         weight = float(np.float32(operation.weight))
         self._decide(Relating(Kind.RELATE, self._operation, *names, weight))
-        return Outcome("related", self._operation, place[0])
+        return Outcome("related", self._operation, place[0], replaced=replaced)
+
+    def _leave_parent(self, operation: Relate) -> bytes | None:
+        """Take a concept from the parent it has, if that is another one, and return it. Raises CycleError."""
+        lineage, child, parent = self._overlay.lineage, operation.source, operation.target
+        before = lineage.parent_of(child)
+        if before == parent:
+            return None
+        chain = child, parent, *lineage.ancestors_of(parent)
+        if child in chain[1:]:
+            raise CycleError("A concept would inherit from itself", chain[: chain.index(child, 1) + 1])
+        if len(chain) - 1 + lineage.generations_below(child) > MAX_ANCESTORS:
+            raise CycleError(f"A concept would inherit from more than {MAX_ANCESTORS}", chain)
+        if before is not None:
+            self._decide(Relating(Kind.UNRELATE, self._operation, child, before, INHERITS))
+        return before
 
     def _unrelate(self, operation: Unrelate) -> Outcome:
         place = self._overlay.place_of(operation.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cortex_runtime.columns import applying, querying
+from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
 from cortex_runtime.columns.concepts import Concepts
@@ -20,6 +20,7 @@ from cortex_runtime.columns.model import (
     RelationshipRecord,
 )
 from cortex_runtime.columns.postings import Postings
+from cortex_runtime.columns.properties import Properties
 from cortex_runtime.columns.querying import QueryResult
 from cortex_runtime.columns.relationships import Relationships
 from cortex_runtime.columns.restoring import restore
@@ -41,6 +42,7 @@ class Cortex:
         self.postings = Postings()
         self.concepts = Concepts()
         self.relationships = Relationships()
+        self.properties = Properties()
         self.free = FreeColumns()
         self.searcher = Searcher(self.arrays, self.postings)
         self.recent_wins: list[
@@ -96,6 +98,16 @@ class Cortex:
         """Return the ids of the concepts on a column, the latest first."""
         return tuple(self.concepts.id_of(row) for row in self.concepts.on(column, limit))
 
+    def parent_of(self, identifier: bytes) -> bytes | None:
+        """Return the concept from which a concept inherits directly, None when there is none."""
+        return next(iter(self.ancestors_of(identifier)), None)
+
+    def ancestors_of(self, identifier: bytes) -> tuple[bytes, ...]:
+        """Return the concepts from which a concept inherits, nearest first."""
+        row = self.concepts.rows.get(identifier)
+        ancestors = () if row is None else inheritance.ancestors_of(self, row)
+        return tuple(self.concepts.id_of(ancestor) for ancestor in ancestors)
+
     def relationships_of(self, identifier: bytes) -> list[RelationshipRecord]:
         """Return the relationships from a concept, pending ones included, by type and target."""
         row = self.concepts.rows.get(identifier)
@@ -128,7 +140,7 @@ class Cortex:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays; dictionaries of ids are not counted."""
-        parts = (self.arrays, self.postings, self.concepts, self.relationships)
+        parts = (self.arrays, self.postings, self.concepts, self.relationships, self.properties)
         return sum(part.nbytes for part in parts)
 
     @property
@@ -154,6 +166,13 @@ class Cortex:
         if column is None:
             return None
         return column, int(self.concepts.operations[self.concepts.rows[identifier]])
+
+    def traits_of(self, identifier: bytes) -> tuple[tuple[int, ...], int]:
+        """Return the tags of a concept and its dimension; none and 0 when there is no such concept."""
+        row = self.concepts.rows.get(identifier)
+        if row is None:
+            return (), 0
+        return tuple(self.properties.tags_of(row).tolist()), self.properties.dimension_of(row)
 
     def concepts_on(self, column: int) -> int:
         """Return how many concepts are on a column."""

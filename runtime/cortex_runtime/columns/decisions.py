@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.encoding import MAX_BITS, PAD, WORD_BITS
-from cortex_runtime.columns.model import ID_BYTES, MAX_TYPE_BYTES
+from cortex_runtime.columns.model import ID_BYTES, MAX_TAGS, MAX_TYPE_BYTES
 
-_HEADER = struct.Struct("<4sHqIIIIH")
+_HEADER = struct.Struct("<4sHqIIIIIIH")
 _MAGIC = b"CXDC"
-_VERSION = 1
+_VERSION = 2
 
 
 class MalformedDecisionsError(ValueError):
@@ -58,7 +58,17 @@ class Relating:
     weight: float = 0.0
 
 
-Decision = Placing | Relating
+@dataclass(frozen=True, slots=True)
+class Describing:
+    """A concept that is on a column gets these tags and this dimension, in place of those it had."""
+
+    operation: int
+    id: bytes
+    tags: tuple[int, ...]
+    dimension: int
+
+
+Decision = Placing | Relating | Describing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +79,10 @@ class Decisions:
     included. For n placings: kinds uint8[n], steps uint32[n] (operation - before, from 1), ids uint8[n, 16],
     columns int32[n], words uint8[n], variant_of int32[n], sizes uint8[n] (bits of a TAKE, else 0), bits
     uint16[sum of sizes]. For m relatings: edge_kinds uint8[m], edge_steps uint32[m], sources and targets
-    uint8[m, 16], edge_types uint16[m] (into `types`), weights float32[m].
+    uint8[m, 16], edge_types uint16[m] (into `types`), weights float32[m]. For t describings (traits):
+    trait_steps uint32[t] (at most one an operation), trait_ids uint8[t, 16], trait_dimensions uint16[t],
+    trait_sizes uint16[t] (tags of each), tags uint64[sum of trait_sizes], ascending within each.
+    What one operation decided is done in this order: placings, describings, relatings.
     """
 
     before: int
@@ -88,6 +101,11 @@ class Decisions:
     targets: npt.NDArray[np.uint8]
     edge_types: npt.NDArray[np.uint16]
     weights: npt.NDArray[np.float32]
+    trait_steps: npt.NDArray[np.uint32]
+    trait_ids: npt.NDArray[np.uint8]
+    trait_dimensions: npt.NDArray[np.uint16]
+    trait_sizes: npt.NDArray[np.uint16]
+    tags: npt.NDArray[np.uint64]
     types: tuple[str, ...]
 
     @classmethod
@@ -95,6 +113,7 @@ class Decisions:
         """Return decisions as arrays."""
         placings = [each for each in decisions if isinstance(each, Placing)]
         edges = [each for each in decisions if isinstance(each, Relating)]
+        traits = [each for each in decisions if isinstance(each, Describing)]
         types = {name: index for index, name in enumerate(dict.fromkeys(each.type for each in edges))}
         return cls(
             before, operations,
@@ -112,6 +131,11 @@ class Decisions:
             targets=_ids([each.target for each in edges]),
             edge_types=np.array([types[each.type] for each in edges], dtype=np.uint16),
             weights=np.array([each.weight for each in edges], dtype=np.float32),
+            trait_steps=np.array([each.operation - before for each in traits], dtype=np.uint32),
+            trait_ids=_ids([each.id for each in traits]),
+            trait_dimensions=np.array([each.dimension for each in traits], dtype=np.uint16),
+            trait_sizes=np.array([len(each.tags) for each in traits], dtype=np.uint16),
+            tags=np.array([tag for each in traits for tag in each.tags], dtype=np.uint64),
             types=tuple(types),
         )  # fmt: skip
 
@@ -123,11 +147,11 @@ class Decisions:
         )
         header = _HEADER.pack(
             _MAGIC, _VERSION, self.before, self.operations, self.kinds.size, self.bits.size,
-            self.edge_kinds.size, len(self.types),
+            self.edge_kinds.size, self.trait_steps.size, self.tags.size, len(self.types),
         )  # fmt: skip
         arrays = [
             np.ascontiguousarray(getattr(self, name)).astype(dtype, copy=False).tobytes()
-            for name, dtype, _ in _layout(0, 0, 0)
+            for name, dtype, _ in _layout(0, 0, 0, 0, 0)
         ]
         return b"".join([header, *arrays, names])
 
@@ -136,11 +160,11 @@ class Decisions:
         """Return the decisions in bytes. Raises MalformedDecisionsError (a ValueError)."""
         if len(raw) < _HEADER.size:
             raise MalformedDecisionsError(f"{len(raw)} bytes are too few for decisions")
-        magic, version, before, operations, placings, bits, edges, types = _HEADER.unpack_from(raw)
+        magic, version, before, operations, *counts, types = _HEADER.unpack_from(raw)
         if (magic, version) != (_MAGIC, _VERSION):
             raise MalformedDecisionsError(f"these are not decisions of version {_VERSION}")
         arrays, at = {}, _HEADER.size
-        for name, dtype, shape in _layout(placings, bits, edges):
+        for name, dtype, shape in _layout(*counts):
             length = np.dtype(dtype).itemsize * math.prod(shape)
             if at + length > len(raw):
                 raise MalformedDecisionsError(f"the decisions end within {name}")
@@ -151,7 +175,9 @@ class Decisions:
         return decisions
 
 
-def _layout(placings: int, bits: int, edges: int) -> list[tuple[str, str, tuple[int, ...]]]:
+def _layout(
+    placings: int, bits: int, edges: int, traits: int, tags: int
+) -> list[tuple[str, str, tuple[int, ...]]]:
     return [
         ("steps", "<u4", (placings,)), ("columns", "<i4", (placings,)), ("variant_of", "<i4", (placings,)),
         ("kinds", "u1", (placings,)), ("words", "u1", (placings,)), ("sizes", "u1", (placings,)),
@@ -159,6 +185,8 @@ def _layout(placings: int, bits: int, edges: int) -> list[tuple[str, str, tuple[
         ("edge_steps", "<u4", (edges,)), ("weights", "<f4", (edges,)), ("edge_types", "<u2", (edges,)),
         ("edge_kinds", "u1", (edges,)), ("sources", "u1", (edges, ID_BYTES)),
         ("targets", "u1", (edges, ID_BYTES)),
+        ("trait_steps", "<u4", (traits,)), ("trait_dimensions", "<u2", (traits,)),
+        ("trait_sizes", "<u2", (traits,)), ("trait_ids", "u1", (traits, ID_BYTES)), ("tags", "<u8", (tags,)),
     ]  # fmt: skip
 
 
@@ -196,6 +224,8 @@ def _check(d: Decisions) -> None:
         "variant_of": ((d.variant_of == -1) | take & (d.variant_of >= 0)).all(),
         "sizes": (take == (d.sizes > 0)).all() and (d.sizes <= MAX_BITS).all(),
         "number of bits": int(d.sizes.sum()) == d.bits.size,
+        "trait_steps": _ascending(d.trait_steps, d.operations) and bool(np.diff(d.trait_steps).all()),
+        "trait_sizes": (d.trait_sizes <= MAX_TAGS).all() and int(d.trait_sizes.sum()) == d.tags.size,
     }
     for name, good in rules.items():
         if not good:
@@ -204,6 +234,9 @@ def _check(d: Decisions) -> None:
     words = np.bincount(rows[d.bits < WORD_BITS], minlength=d.kinds.size)
     if (d.bits == PAD).any() or not ascending.all() or (words != d.words).any():
         raise MalformedDecisionsError("impossible values: bits or words")
+    owners = np.repeat(np.arange(d.trait_sizes.size), d.trait_sizes)
+    if not ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all():
+        raise MalformedDecisionsError("impossible values: tags")
     weights = np.where(d.edge_kinds == Kind.RELATE, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
     if not weights.all() or (d.edge_types >= len(d.types)).any():
         raise MalformedDecisionsError("impossible values: weights or edge_types")

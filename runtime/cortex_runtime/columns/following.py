@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,24 @@ class NotFollowingError(ValueError):
     """The decisions were made on another state than the one they are applied to."""
 
 
+class Group(IntEnum):
+    """The groups of decisions, in the order in which what one operation decided is done."""
+
+    PLACING = 0
+    DESCRIBING = 1
+    RELATING = 2
+
+
+def in_order(decisions: Decisions) -> Iterator[tuple[Group, int]]:
+    """Yield all decisions in the order in which they are done: the group of each and its place there."""
+    groups = decisions.steps, decisions.trait_steps, decisions.edge_steps
+    sizes = [steps.size for steps in groups]
+    order = np.argsort(np.concatenate(groups), kind="stable")
+    starts = np.cumsum([0, *sizes[:-1]])
+    numbers = np.repeat(np.arange(len(groups)), sizes)[order]
+    yield from zip(map(Group, numbers.tolist()), (order - starts[numbers]).tolist(), strict=True)
+
+
 class Check:
     """Follows the placings without changing anything."""
 
@@ -30,23 +50,29 @@ class Check:
         self._forced = cortex.restored_at + cortex.settings.refractory
 
     def all(self, decisions: Decisions, ids: list[bytes]) -> None:
-        """Raise NotFollowingError unless all placings, and the sources of all relatings, are possible."""
+        """Raise NotFollowingError unless the placings and what they leave room for are possible."""
         reach = self._cortex.free.watermark + self._cortex.settings.refractory + decisions.kinds.size
         if decisions.columns.max(initial=0) > reach:
             raise NotFollowingError(f"column {decisions.columns.max()} is out of reach")
-        placings = zip(
-            ids, decisions.kinds.tolist(), decisions.columns.tolist(), decisions.steps.tolist(), strict=True
+        placings = list(
+            zip(decisions.kinds.tolist(), decisions.columns.tolist(), decisions.steps.tolist(), strict=True)
         )
-        for identifier, kind, column, step in placings:
-            if not self._place(identifier, kind, column, decisions.before + step):
-                raise NotFollowingError(f"{Kind(kind).name} of column {column} is not possible")
-        for source in set(split(decisions.sources)):
-            if source not in self._placed and self._cortex.column_of(source) is None:
-                raise NotFollowingError("a relationship's source is not there")
+        described, sources = split(decisions.trait_ids), split(decisions.sources)
+        for group, index in in_order(decisions):
+            if group == Group.PLACING:
+                kind, column, step = placings[index]
+                if not self._place(ids[index], kind, column, decisions.before + step):
+                    raise NotFollowingError(f"{Kind(kind).name} of column {column} is not possible")
+            elif self._column_of(described[index] if group == Group.DESCRIBING else sources[index]) is None:
+                raise NotFollowingError("a concept that gets tags or a relationship is not there")
+
+    def _column_of(self, identifier: bytes) -> int | None:
+        placed = self._placed
+        return placed[identifier] if identifier in placed else self._cortex.column_of(identifier)
 
     def _place(self, identifier: bytes, kind: int, column: int, operation: int) -> bool:
         placed, cortex = self._placed, self._cortex
-        at = placed[identifier] if identifier in placed else cortex.column_of(identifier)
+        at = self._column_of(identifier)
         count = self._concepts.get(column)
         if count is None:
             count = cortex.concepts_on(column)

@@ -78,16 +78,21 @@ class FreeView:
 
     def take(self, operation: int) -> int:
         """Take the lowest column that is free when an operation comes."""
-        self._wake(operation)
-        base = self._base
-        known = -base.free[-1 - self._taken] if self._taken < len(base.free) else self._watermark
-        if self._free and self._free[0] < known:
-            return heapq.heappop(self._free)
-        if known == self._watermark:
+        lowest = self.lowest(operation)
+        if self._free and self._free[0] == lowest:
+            heapq.heappop(self._free)
+        elif lowest == self._watermark:
             self._watermark += 1
         else:
             self._taken += 1
-        return known
+        return lowest
+
+    def lowest(self, operation: int) -> int:
+        """Return the column that `take` would take."""
+        self._wake(operation)
+        base = self._base
+        known = -base.free[-1 - self._taken] if self._taken < len(base.free) else self._watermark
+        return min(known, self._free[0]) if self._free else known
 
     def release(self, column: int, until: int, operation: int) -> None:
         """Give a column back."""

@@ -14,6 +14,13 @@ Bits = npt.NDArray[np.uint16]
 ID_BYTES = 16
 MAX_HOPS = 3
 MAX_TYPE_BYTES = 256
+MAX_COLUMNS = 1 << 31
+MAX_TAGS = 1024
+MAX_DIMENSION = 65_535
+INHERITS = "inherits"  # the type of the relationship from a concept to the one whose properties it has too
+MAX_ANCESTORS = 16
+KEY_SHIFT = 40  # a tag is the hash of a property's key above this bit, the hash of its value below
+_END_OF_TAGS = 1 << 64
 _FIRST_GRAM = np.uint16(WORD_BITS)
 OutcomeKind = Literal["allocated", "joined", "updated", "deleted", "related", "unrelated", "absent"]
 
@@ -27,33 +34,46 @@ class CortexSettings:
     winners: how many candidates stay.
     join_threshold: similarity (0-1] from which a concept joins the strongest winner.
     refractory: for so many operations of its cortex a winner is not freed, merged or taken.
-    budget: how many postings a query may visit before it is capped.
-    edge_budget: how many relationships one hop of a query may follow before it is capped.
+    budget: what a query may cost, in units of 1,024 elementary steps (see querying.query).
+    capacity: how many columns there may be.
     """
 
     radius: float = 0.6
     winners: int = 5
     join_threshold: float = 0.9
     refractory: int = 64
-    budget: int = 100_000
-    edge_budget: int = 100_000
+    budget: int = 1_000
+    capacity: int = 4_194_304
 
     def __post_init__(self) -> None:
         if not (0 <= self.radius <= 1 and 0 < self.join_threshold <= 1):
             raise ValueError(
                 f"radius {self.radius} and join_threshold {self.join_threshold} are shares, 0 to 1"
             )
-        if self.winners < 1 or self.refractory < 0 or self.budget < 1 or self.edge_budget < 1:
-            raise ValueError("winners and the budgets are at least 1, refractory at least 0")
+        if self.winners < 1 or self.refractory < 0 or self.budget < 1:
+            raise ValueError(
+                f"winners {self.winners} and budget {self.budget} are at least 1,"
+                f" refractory {self.refractory} at least 0"
+            )
+        if not 1 <= self.capacity <= MAX_COLUMNS:
+            raise ValueError(f"capacity {self.capacity} is at least 1 and at most {MAX_COLUMNS}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Put:
-    """Put a concept: `id` 16 bytes, `bits` uint16[1..40] ascending, `words` how many of them are words."""
+    """Put a concept: `id` 16 bytes, `bits` uint16[1..40] ascending, `words` how many of them are words.
+
+    tags: its own properties, in place of those it had: at most 1,024 numbers of 64 bits, ascending. Of each
+    the upper 24 bits are the hash of a key and the lower 40 that of a value; value 0 is an exception, by
+    which the concept does not have what it would inherit.
+    dimension: length (1-65,535) of the vector that the bits came from, 0 for a text.
+    """
 
     id: bytes
     bits: Bits
     words: int
+    tags: tuple[int, ...] = ()
+    dimension: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +85,16 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Relate:
-    """Add a relationship, or set its weight (0, 1]. The target may come later."""
+    """Add a relationship, or set its weight (0, 1]. With `pending` the target may come later.
+
+    The type INHERITS makes the target the source's parent, instead of the one it had.
+    """
 
     source: bytes
     target: bytes
     type: str
     weight: float
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +116,7 @@ class ConceptRecord:
     id: 16 bytes. column: number. bits: uint16[1..40], those of its *column*. words: of the column.
     operation: the operation by which it came to its column (1 = the cortex's first).
     variant_of: the column that its column was a variant of when it was taken, -1 none.
+    tags, dimension: those of its latest put.
     """
 
     id: bytes
@@ -100,6 +125,8 @@ class ConceptRecord:
     words: int
     operation: int
     variant_of: int
+    tags: tuple[int, ...] = ()
+    dimension: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +145,9 @@ class Outcome:
 
     operation: its number in the cortex. column: of the concept, None when there is none (any more).
     overlap: similarity 0-1 to the strongest winner. variant_of: -1 none. winners: columns, strongest first.
-    record: what to store for a put concept (also when it is "updated": then it is what is stored already).
+    record: what to store for a put concept. When it is "updated" only its tags and its dimension may differ
+        from what is stored already.
+    replaced: the parent that a new one took the place of: that relationship is not there any more.
     """
 
     kind: OutcomeKind
@@ -128,10 +157,50 @@ class Outcome:
     variant_of: int = -1
     winners: tuple[int, ...] = ()
     record: ConceptRecord | None = None
+    replaced: bytes | None = None
 
 
 class InvalidOperationError(ValueError):
-    """An operation that no cortex takes; the message says what is wrong with it."""
+    """An operation that the cortex does not take; the message says what is wrong with it."""
+
+
+class CapacityError(InvalidOperationError):
+    """The concept needs a column, and the cortex has as many as it may have."""
+
+
+class DimensionError(InvalidOperationError):
+    """The vector is of another length than those of the cortex' other concepts."""
+
+
+class CycleError(InvalidOperationError):
+    """With this parent a concept would inherit from itself, or another one from too many.
+
+    chain: ids, the concept first, then the parent and whom it inherits from.
+    """
+
+    def __init__(self, why: str, chain: tuple[bytes, ...]) -> None:
+        names = " -> ".join(identifier.hex() for identifier in chain)
+        super().__init__(f"{why}: {names}. Choose another parent.")
+        self.chain = chain
+
+
+class UnknownConceptError(InvalidOperationError):
+    """The target of a relationship is not there, and it may not come later."""
+
+    def __init__(self, identifier: bytes) -> None:
+        super().__init__(f"There is no concept {identifier.hex()} to relate to. Put it first.")
+        self.identifier = identifier
+
+
+class QueryTooComplexError(ValueError):
+    """The query would cost more than it may. Both `cost` and `budget` are in units of 1,024 steps."""
+
+    def __init__(self, cost: int, budget: int) -> None:
+        super().__init__(
+            f"The query would cost {cost} units, and its budget is {budget}: ask with rarer words, narrower"
+            " properties, a smaller k or fewer hops, raise the budget, or let the query be capped."
+        )
+        self.cost, self.budget = cost, budget
 
 
 def check(operation: Operation) -> None:
@@ -139,6 +208,7 @@ def check(operation: Operation) -> None:
     if isinstance(operation, Put):
         _check_id(operation.id)
         check_bits(operation.bits, operation.words)
+        check_traits(operation.tags, operation.dimension)
     elif isinstance(operation, Delete):
         _check_id(operation.id)
     else:
@@ -160,6 +230,21 @@ def check_bits(bits: Bits, words: int) -> None:
         raise InvalidOperationError(f"bits are not ascending below {BITS - 1}")
     if words != bits.searchsorted(_FIRST_GRAM):
         raise InvalidOperationError(f"{words} words are not the number of bits below {WORD_BITS}")
+
+
+def check_traits(tags: tuple[int, ...], dimension: int) -> None:
+    """Raise InvalidOperationError unless tags are ascending numbers of 64 bits, and the dimension of 16."""
+    if len(tags) > MAX_TAGS:
+        raise InvalidOperationError(f"a concept has at most {MAX_TAGS} tags, not {len(tags)}")
+    before = -1
+    for tag in tags:
+        if not isinstance(tag, int) or not before < tag < _END_OF_TAGS:
+            raise InvalidOperationError(
+                f"tags are whole numbers, ascending, below 2**64: {tag!r} does not follow {before}"
+            )
+        before = tag
+    if not 0 <= dimension <= MAX_DIMENSION:
+        raise InvalidOperationError(f"the dimension {dimension} is not in 0 to {MAX_DIMENSION}")
 
 
 def _check_id(identifier: bytes) -> None:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cortex_runtime.columns.decisions import Decision, Kind, Placing, Relating
+from cortex_runtime.columns.decisions import Decision, Describing, Kind, Placing, Relating
 from cortex_runtime.columns.encoding import BITS, MAX_BITS, PAD
 from cortex_runtime.columns.free import FreeView
 from cortex_runtime.columns.growth import grown
-from cortex_runtime.columns.model import Bits
+from cortex_runtime.columns.inheritance import Lineage
+from cortex_runtime.columns.model import INHERITS, Bits
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
 
 Ints = npt.NDArray[np.int64]
+Traits = tuple[tuple[int, ...], int]
 _Edge = tuple[bytes, bytes, str]
 
 
@@ -25,6 +27,7 @@ class Overlay:
 
     Columns that were taken in it are `pending`: their bits are scanned, for they are in no index yet.
     `hidden` int64[n], ascending: columns of the cortex that are empty by now, or have other bits.
+    `dimension`: that of all vectors; `vectors`: how many concepts came from one.
     """
 
     def __init__(self, cortex: Cortex) -> None:
@@ -32,6 +35,8 @@ class Overlay:
         self.occupied = cortex.columns
         self.hidden: Ints = np.zeros(0, dtype=np.int64)
         self.free = FreeView(cortex.free)
+        self.lineage = Lineage(cortex)
+        self.dimension, self.vectors = cortex.properties.dimension, cortex.properties.vectors
         self._counts = np.zeros(BITS, dtype=np.int32)
         self._pending_bits = np.zeros(BITS, dtype=np.bool_)
         self._placed: dict[bytes, tuple[int, int] | None] = {}
@@ -43,6 +48,7 @@ class Overlay:
         self._pending_columns = np.zeros(0, dtype=np.int64)
         self._end = 0
         self._edges: dict[_Edge, bool] = {}
+        self._traits: dict[bytes, Traits] = {}
         self._gone: set[bytes] = set()
 
     def counts(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -99,10 +105,17 @@ class Overlay:
             return known
         return not {source, target} & self._gone and self._cortex.has_edge(source, target, name)
 
+    def traits_of(self, identifier: bytes) -> Traits:
+        """Return the tags and the dimension of a concept; none and 0 when there is no such concept."""
+        known = self._traits.get(identifier)
+        return self._cortex.traits_of(identifier) if known is None else known
+
     def add(self, decision: Decision) -> None:
         """Go on as if a decision were applied. A TAKE's column has been taken from `free` already."""
         if isinstance(decision, Relating):
-            self._edges[decision.source, decision.target, decision.type] = decision.kind == Kind.RELATE
+            self._relate(decision)
+        elif isinstance(decision, Describing):
+            self._describe(decision.id, decision.tags, decision.dimension)
         elif decision.kind in (Kind.TAKE, Kind.JOIN):
             self._place(decision)
         else:
@@ -112,6 +125,17 @@ class Overlay:
         place = self._pending.get(column)
         row: Bits = self._cortex.arrays.bits[column] if place is None else self._pending_rows[place]
         return row
+
+    def _relate(self, decision: Relating) -> None:
+        there = decision.kind == Kind.RELATE
+        self._edges[decision.source, decision.target, decision.type] = there
+        if decision.type == INHERITS:
+            self.lineage.set_parent(decision.source, decision.target if there else None)
+
+    def _describe(self, identifier: bytes, tags: tuple[int, ...], dimension: int) -> None:
+        self.vectors += (dimension > 0) - (self.traits_of(identifier)[1] > 0)
+        self.dimension = (dimension or self.dimension) if self.vectors else 0
+        self._traits[identifier] = tags, dimension
 
     def _place(self, decision: Placing) -> None:
         column = decision.column
@@ -145,6 +169,8 @@ class Overlay:
             self.free.release(column, self.rests_until(column), decision.operation)
         if decision.kind == Kind.DELETE:
             self._gone.add(decision.id)
+            self._describe(decision.id, (), 0)
+            self.lineage.delete(decision.id)
             for edge in self._edges:
                 if decision.id in edge[:2]:
                     self._edges[edge] = False

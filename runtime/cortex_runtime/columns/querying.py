@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
 
 MAX_IDS = 64
+UNIT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def query(cortex: Cortex, encoding: Encoding, k: int, *, hops: int, decay: float
     bits = encoding.bits.astype(np.int64)
     weights = weights_of(bits, cortex.postings.counts[bits], cortex.columns)
     total = max(1, int(weights.sum()))
-    found = cortex.searcher.search(bits, weights, limit=k, budget=cortex.settings.budget)
+    found = cortex.searcher.search(bits, weights, limit=k, budget=cortex.settings.budget * UNIT)
     overlaps = found.scores / total
     if not hops or not found.columns.size:
         return QueryResult(_direct(cortex, found, overlaps), found.capped)
@@ -96,7 +97,7 @@ def _spread(
     spread = Spread(concepts.columns.size)
     spread.run(
         seeds, activations, cortex.relationships, concepts.columns,
-        hops=hops, decay=decay, limit=cortex.settings.edge_budget,
+        hops=hops, decay=decay, limit=cortex.settings.budget * UNIT,
     )  # fmt: skip
     return spread
 

@@ -103,7 +103,7 @@ def test_the_radius_suppresses_candidates_that_are_like_a_stronger_winner() -> N
 
 def test_competing_changes_nothing() -> None:
     cortex = with_others()
-    do(cortex, Relate(identifier(1), identifier(5000), "has", 0.5))
+    do(cortex, Relate(identifier(1), identifier(5000), "has", 0.5, pending=True))
     before, digest, postings = arrays_of(cortex), cortex.digest(), cortex.postings.counts.copy()
     operations: list[Operation] = [put(number, text) for number, text in enumerate(texts(300, seed=3))]
     operations += [Delete(identifier(3)), Relate(identifier(1), identifier(2), "is a", 1.0)]
@@ -191,9 +191,9 @@ def test_relationships_need_a_source_and_wait_for_their_target() -> None:
         outcome.kind
         for outcome in do(
             cortex,
-            Relate(identifier(1), identifier(2), "has", 0.5),
+            Relate(identifier(1), identifier(2), "has", 0.5, pending=True),
             put(1, BASE),
-            Relate(identifier(1), identifier(2), "has", 0.5),
+            Relate(identifier(1), identifier(2), "has", 0.5, pending=True),
             Unrelate(identifier(1), identifier(3), "has"),
             Delete(identifier(9)),
         )
@@ -212,7 +212,7 @@ def test_a_deleted_concept_takes_its_relationships_with_it() -> None:
     do(
         cortex,
         Relate(identifier(1), identifier(1), "self", 1.0),
-        Relate(identifier(1), identifier(9), "c", 1.0),
+        Relate(identifier(1), identifier(9), "c", 1.0, pending=True),
     )
     do(cortex, Relate(identifier(2), identifier(3), "kept", 1.0))
     outcomes = do(cortex, Delete(identifier(1)), Unrelate(identifier(3), identifier(1), "b"))

@@ -86,7 +86,7 @@ def test_a_budget_caps_and_says_when_the_answer_is_not_proved(chunk: int) -> Non
 
 
 def test_a_query_of_common_words_alone_is_capped_and_still_answers() -> None:
-    cortex = filled(300, settings=CortexSettings(budget=100))
+    cortex = filled(5000, settings=CortexSettings(budget=1))
     result = cortex.query(ENCODER.encode("w1 w2 w3"), 10)
     assert result.capped
     assert 0 < len(result.matches) <= 10

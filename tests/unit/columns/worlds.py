@@ -68,7 +68,7 @@ def streams(max_size: int = 40) -> st.SearchStrategy[list[Operation]]:
         st.builds(put, number, texts_of_few_words()),
         st.builds(put, number, texts_of_few_words()),
         st.builds(Delete, ids),
-        st.builds(Relate, ids, ids, kinds, st.sampled_from([0.1, 0.5, 1.0])),
+        st.builds(Relate, ids, ids, kinds, st.sampled_from([0.1, 0.5, 1.0]), st.just(True)),
         st.builds(Unrelate, ids, ids, kinds),
     )
     return st.lists(operation, max_size=max_size)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from cortex_runtime.columns import (
+    CapacityError,
+    Competition,
+    Cortex,
+    CortexSettings,
+    Delete,
+    DimensionError,
+    InvalidOperationError,
+    Operation,
+    Outcome,
+    Put,
+)
+from cortex_runtime.columns.model import MAX_TAGS
+from cortex_runtime.columns.properties import Properties
+from unit.columns.worlds import ENCODER, QUICK, identifier, put
+
+
+def do(cortex: Cortex, *operations: Operation) -> list[Outcome]:
+    outcomes, decisions = cortex.compete(operations)
+    cortex.apply(decisions)
+    return outcomes
+
+
+def tagged(number: int, text: str, *tags: int, dimension: int = 0) -> Put:
+    encoding = ENCODER.encode(text)
+    return Put(identifier(number), encoding.bits, encoding.words, tags, dimension)
+
+
+def test_tags_are_what_a_dictionary_would_hold() -> None:
+    chance, properties = random.Random(5), Properties()
+    expected: dict[int, tuple[list[int], int]] = {}
+    for _ in range(4000):
+        row = chance.randrange(300)
+        if chance.random() < 0.2:
+            properties.drop(row)
+            expected.pop(row, None)
+        else:
+            size = chance.choice([0, 1, 2, 3, 5, 9, 40, MAX_TAGS if chance.random() < 0.02 else 1])
+            tags, dimension = sorted(chance.sample(range(1 << 62), size)), chance.choice([0, 0, 384])
+            properties.set(row, np.array(tags, dtype=np.uint64), dimension)
+            expected[row] = tags, dimension
+        assert properties.vectors == sum(dimension > 0 for _, dimension in expected.values())
+        assert properties.dimension == (384 if properties.vectors else 0)
+    for row in range(400):
+        held = properties.tags_of(row).tolist(), properties.dimension_of(row)
+        assert held == expected.get(row, ([], 0))
+
+
+def test_rooms_that_were_given_up_are_used_again() -> None:
+    properties, sizes = Properties(), []
+    for round_ in range(30):
+        for row in range(200):
+            properties.set(row, np.arange(1 + (row + round_) % 10, dtype=np.uint64), 0)
+        sizes.append(properties.nbytes)
+    assert sizes[-1] < 3 * sizes[0]
+
+
+def test_a_row_without_tags_costs_8_bytes_at_most() -> None:
+    properties, bare = Properties(), Properties().nbytes
+    properties.set(99_999, np.zeros(0, dtype=np.uint64), 0)
+    assert (properties.nbytes - bare) / 100_000 < 8 * 1.3
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_put_replaces_the_tags_and_the_record_has_them(together: bool) -> None:
+    operations: list[Operation] = [
+        tagged(1, "a b", 3, 7), tagged(1, "a b", 4), tagged(1, "other", 4, dimension=9), tagged(1, "other"),
+        Delete(identifier(1)), tagged(1, "other"), tagged(1, "other", 2),
+    ]  # fmt: skip
+    cortex = Cortex(QUICK)
+    outcomes = do(cortex, *operations) if together else [do(cortex, one)[0] for one in operations]
+    stored = [outcome.record and (outcome.record.tags, outcome.record.dimension) for outcome in outcomes]
+    assert stored == [((3, 7), 0), ((4,), 0), ((4,), 9), ((), 0), None, ((), 0), ((2,), 0)]
+    assert [outcome.kind for outcome in outcomes[:4]] == ["allocated", "updated", "allocated", "updated"]
+    assert cortex.traits_of(identifier(1)) == ((2,), 0)
+    assert cortex.traits_of(identifier(2)) == ((), 0)
+
+
+def test_only_a_change_of_tags_is_decided() -> None:
+    cortex = Cortex()
+    do(cortex, tagged(1, "a b", 3, 7))
+    _, decisions = cortex.compete([tagged(1, "a b", 3, 7), put(2, "c"), tagged(1, "a b", 3, 8)])
+    assert decisions.trait_steps.tolist() == [3]
+    assert decisions.tags.tolist() == [3, 8]
+
+
+def test_what_is_deleted_and_put_again_has_no_old_tags() -> None:
+    cortex = Cortex()
+    do(cortex, tagged(1, "a b", 3, 7, dimension=5))
+    do(cortex, Delete(identifier(1)))
+    assert (cortex.properties.vectors, cortex.properties.dimension) == (0, 0)
+    do(cortex, put(2, "takes the row"), put(1, "a b"))
+    assert [cortex.traits_of(identifier(number)) for number in (1, 2)] == [((), 0), ((), 0)]
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_vectors_of_another_length_are_refused_until_the_last_of_the_first_is_gone(applied: bool) -> None:
+    cortex = Cortex()
+    competition = Competition(cortex)
+    competition.add(tagged(1, "a", dimension=384))
+    competition.add(tagged(2, "b", dimension=384))
+    if applied:
+        cortex.apply(competition.decisions())
+        competition = Competition(cortex)
+    for other in (tagged(3, "c", dimension=385), tagged(1, "a", dimension=3)):
+        before = competition.decisions().to_bytes()
+        with pytest.raises(DimensionError, match="384"):
+            competition.add(other)
+        assert competition.decisions().to_bytes() == before
+    assert competition.add(tagged(3, "text")).kind == "allocated"
+    competition.add(Delete(identifier(2)))
+    assert competition.add(tagged(1, "a", dimension=3)).kind == "updated"
+    with pytest.raises(DimensionError, match="3"):
+        competition.add(tagged(2, "b", dimension=384))
+    competition.add(tagged(1, "a"))
+    assert competition.add(tagged(2, "b", dimension=384)).kind == "allocated"
+
+
+@pytest.mark.parametrize("refractory", [0, 100])
+def test_a_full_cortex_refuses_what_needs_a_column_and_stays_as_it_was(refractory: int) -> None:
+    cortex = Cortex(CortexSettings(capacity=3, refractory=refractory))
+    do(cortex, put(0, "zero"), put(1, "one"), put(2, "two"))
+    competition = Competition(cortex)
+    assert competition.add(put(3, "two")).kind == "joined"
+    before = competition.decisions().to_bytes()
+    for refused in (put(4, "four"), put(2, "changed")):
+        with pytest.raises(CapacityError, match="3 columns"):
+            competition.add(refused)
+        assert competition.decisions().to_bytes() == before
+    assert competition.add(put(3, "zero")).kind == "joined"
+    competition.add(Delete(identifier(1)))
+    if refractory:
+        with pytest.raises(CapacityError):
+            competition.add(put(4, "four"))
+    else:
+        assert competition.add(put(4, "four")).column == 1
+    cortex.apply(competition.decisions())
+
+
+@pytest.mark.parametrize(
+    ("tags", "dimension"),
+    [
+        ((2, 1), 0), ((1, 1), 0), ((-1,), 0), ((1 << 64,), 0), (tuple(range(MAX_TAGS + 1)), 0), ((0.5,), 0),
+        ((), -1), ((), 65_536),
+    ],
+)  # fmt: skip
+def test_malformed_tags_and_dimensions_are_refused(tags: tuple[int, ...], dimension: int) -> None:
+    with pytest.raises(InvalidOperationError):
+        Cortex().compete([tagged(1, "a", *tags, dimension=dimension)])
+
+
+def test_tags_up_to_the_largest_survive_their_bytes() -> None:
+    cortex = Cortex()
+    do(cortex, tagged(1, "a", 0, (1 << 64) - 1, dimension=65_535))
+    assert cortex.traits_of(identifier(1)) == ((0, (1 << 64) - 1), 65_535)
