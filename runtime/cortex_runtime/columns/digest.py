@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 def digest_of(cortex: Cortex) -> bytes:
     """Return the hash (32 bytes) of all that the state table can tell of a cortex."""
     concepts, arrays = cortex.concepts, cortex.arrays
-    state = blake2b(digest_size=32, person=b"cortexkg-state-1")
+    state = blake2b(digest_size=32, person=b"cortexkg-state-2")
     state.update(cortex.operations.to_bytes(8, "little"))
     rows = concepts.placed_rows()
     rows = rows[_order(concepts.ids[rows])]
     columns = concepts.columns[rows]
+    sizes, tags = cortex.properties.tags_by_row(rows)
     state.update(rows.size.to_bytes(8, "little"))
     for part, dtype in (
         (concepts.ids[rows], "u1"), (columns, "<i4"), (concepts.operations[rows], "<i8"),
         (arrays.bits[columns], "<u2"), (arrays.words[columns], "u1"), (arrays.variant_of[columns], "<i4"),
+        (cortex.properties.dimensions_of(rows), "<u2"), (sizes, "<u2"), (tags, "<u8"),
     ):  # fmt: skip
         state.update(part.astype(dtype).tobytes())
     _add_relationships(state, cortex)

@@ -13,6 +13,7 @@ from cortex_runtime.columns.encoding import BITS, MAX_BITS, PAD, WORD_BITS
 Bits = npt.NDArray[np.uint16]
 ID_BYTES = 16
 MAX_HOPS = 3
+MAX_K = 1000
 MAX_TYPE_BYTES = 256
 MAX_COLUMNS = 1 << 31
 MAX_TAGS = 1024
@@ -190,6 +191,10 @@ class UnknownConceptError(InvalidOperationError):
     def __init__(self, identifier: bytes) -> None:
         super().__init__(f"There is no concept {identifier.hex()} to relate to. Put it first.")
         self.identifier = identifier
+
+
+class InvalidQueryError(ValueError):
+    """A query that no cortex answers; the message says what is wrong with it."""
 
 
 class QueryTooComplexError(ValueError):

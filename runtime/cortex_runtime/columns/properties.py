@@ -8,6 +8,7 @@ import numpy.typing as npt
 from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.model import MAX_TAGS
 
+Rows = npt.NDArray[np.int64]
 Tags = npt.NDArray[np.uint64]
 # Rooms for tags: two sizes an octave, so that a hole fits again and a third is empty at most.
 _ROOMS = np.unique([int(2 ** (i / 2)) for i in range(2 * MAX_TAGS.bit_length() - 1)]).astype(np.int64)
@@ -62,6 +63,23 @@ class Properties:
             return self._arena[:0]
         start = int(self._starts[row])
         return self._arena[start : start + int(self._sizes[row])]
+
+    def tags_by_row(self, rows: Rows) -> tuple[Rows, Tags]:
+        """Return how many tags each of the rows int64[n] has, and the tags uint64 of one after the other."""
+        known = rows < self._sizes.size
+        sizes = np.zeros(rows.size, dtype=np.int64)
+        sizes[known] = self._sizes[rows[known]]
+        starts = np.zeros(rows.size, dtype=np.int64)
+        starts[known] = self._starts[rows[known]]
+        shifts = starts - (np.cumsum(sizes) - sizes)
+        return sizes, self._arena[np.arange(sizes.sum()) + np.repeat(shifts, sizes)]
+
+    def dimensions_of(self, rows: Rows) -> npt.NDArray[np.uint16]:
+        """Return the dimensions of rows int64[n]."""
+        dimensions = np.zeros(rows.size, dtype=np.uint16)
+        known = rows < self._dimensions.size
+        dimensions[known] = self._dimensions[rows[known]]
+        return dimensions
 
     def dimension_of(self, row: int) -> int:
         """Return the dimension of a row, 0 for a text."""

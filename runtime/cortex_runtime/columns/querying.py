@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.encoding import Encoding
-from cortex_runtime.columns.model import MAX_HOPS
+from cortex_runtime.columns.model import MAX_HOPS, MAX_K, InvalidQueryError
 from cortex_runtime.columns.search import Found, weights_of
 from cortex_runtime.columns.spreading import Spread
 
@@ -57,10 +57,14 @@ def query(cortex: Cortex, encoding: Encoding, k: int, *, hops: int, decay: float
     """Return up to k columns by overlap and, with hops, up to k more that are reached from them.
 
     A concept on a found column hands on its activation · decay · weight over each relationship from it; of
-    several paths the strongest counts. Raises ValueError for k < 1, hops outside 0-3, decay outside (0, 1].
+    several paths the strongest counts. Raises InvalidQueryError (k outside 1-1,000, hops outside 0-3, decay
+    outside (0, 1]).
     """
-    if k < 1 or not 0 <= hops <= MAX_HOPS or not 0 < decay <= 1:
-        raise ValueError(f"k {k} is at least 1, hops {hops} are 0 to {MAX_HOPS}, decay {decay} is in (0, 1]")
+    if not 1 <= k <= MAX_K or not 0 <= hops <= MAX_HOPS or not 0 < decay <= 1:
+        raise InvalidQueryError(
+            f"One of them is impossible: k {k} (1 to {MAX_K}), hops {hops} (0 to {MAX_HOPS}), decay {decay}"
+            " (above 0, at most 1)."
+        )
     bits = encoding.bits.astype(np.int64)
     weights = weights_of(bits, cortex.postings.counts[bits], cortex.columns)
     total = max(1, int(weights.sum()))

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortex_runtime.columns.encoding import MAX_BITS, PAD
-from cortex_runtime.columns.model import ConceptRecord, RelationshipRecord
+from cortex_runtime.columns.model import (
+    INHERITS,
+    MAX_ANCESTORS,
+    ConceptRecord,
+    RelationshipRecord,
+    check_traits,
+)
 from cortex_runtime.columns.states import State
 
 if TYPE_CHECKING:
@@ -28,11 +34,29 @@ def restore(
         for record in records:
             if record.id in cortex.concepts.rows:
                 raise ValueError(f"concept {record.id.hex()} comes twice")
-            cortex.concepts.place(cortex.concepts.row_of(record.id), record.column, record.operation)
+            row = cortex.concepts.row_of(record.id)
+            cortex.concepts.place(row, record.column, record.operation)
+            _describe(cortex, row, record)
         if records[-1].operation > operations:
             raise ValueError(
                 f"a concept is of operation {records[-1].operation}, the cortex has {operations}"
             )
+    _relate(cortex, relationships)
+    cortex.operations = operations
+    _rest(cortex)
+
+
+def _describe(cortex: Cortex, row: int, record: ConceptRecord) -> None:
+    if record.tags or record.dimension:
+        check_traits(record.tags, record.dimension)
+        properties = cortex.properties
+        if record.dimension and properties.vectors and record.dimension != properties.dimension:
+            raise ValueError(f"vectors have {record.dimension} and {properties.dimension} numbers")
+        properties.set(row, np.array(record.tags, dtype=np.uint64), record.dimension)
+
+
+def _relate(cortex: Cortex, relationships: Iterable[RelationshipRecord]) -> None:
+    parents: dict[int, int] = {}
     for edge in relationships:
         if cortex.concepts.column_of(edge.source) is None:
             raise ValueError(f"a relationship is from {edge.source.hex()}, which is no concept")
@@ -40,8 +64,20 @@ def restore(
         cortex.relationships.set(
             *rows, cortex.relationships.type_id(edge.type), float(np.float32(edge.weight))
         )
-    cortex.operations = operations
-    _rest(cortex)
+        if edge.type == INHERITS and parents.setdefault(*rows) != rows[1]:
+            raise ValueError(f"concept {edge.source.hex()} has two parents")
+    _check_ancestors(cortex, parents)
+
+
+def _check_ancestors(cortex: Cortex, parents: dict[int, int]) -> None:
+    nobody = cortex.concepts.columns.size
+    next_of = np.full(nobody + 1, nobody, dtype=np.int64)
+    next_of[list(parents)] = list(parents.values())
+    at = next_of
+    for _ in range(MAX_ANCESTORS):
+        at = next_of[at]
+    if (at != nobody).any():
+        raise ValueError(f"a concept inherits from itself, or from more than {MAX_ANCESTORS}")
 
 
 def _fill_columns(cortex: Cortex, records: list[ConceptRecord]) -> None:

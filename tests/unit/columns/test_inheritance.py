@@ -16,17 +16,13 @@ from cortex_runtime.columns import (
     UnknownConceptError,
     Unrelate,
 )
-from unit.columns.worlds import identifier, put
+from unit.columns.worlds import identifier, inherit, put
 
 
 def do(cortex: Cortex, *operations: Operation) -> list[Outcome]:
     outcomes, decisions = cortex.compete(operations)
     cortex.apply(decisions)
     return outcomes
-
-
-def inherit(child: int, parent: int, *, pending: bool = False) -> Relate:
-    return Relate(identifier(child), identifier(parent), INHERITS, 1.0, pending)
 
 
 def family(size: int, *parents: tuple[int, int]) -> Cortex:

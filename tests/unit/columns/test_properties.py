@@ -1,25 +1,35 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cortex_runtime.columns import (
     CapacityError,
     Competition,
     Cortex,
     CortexSettings,
+    CycleError,
     Delete,
     DimensionError,
     InvalidOperationError,
+    InvalidQueryError,
+    NotFollowingError,
     Operation,
     Outcome,
     Put,
+    Relate,
+    UnknownConceptError,
+    Unrelate,
 )
 from cortex_runtime.columns.model import MAX_TAGS
 from cortex_runtime.columns.properties import Properties
-from unit.columns.worlds import ENCODER, QUICK, identifier, put
+from unit.columns.worlds import ENCODER, QUICK, everything_of, identifier, inherit, plain, put, streams
 
 
 def do(cortex: Cortex, *operations: Operation) -> list[Outcome]:
@@ -29,8 +39,7 @@ def do(cortex: Cortex, *operations: Operation) -> list[Outcome]:
 
 
 def tagged(number: int, text: str, *tags: int, dimension: int = 0) -> Put:
-    encoding = ENCODER.encode(text)
-    return Put(identifier(number), encoding.bits, encoding.words, tags, dimension)
+    return put(number, text, tags, dimension)
 
 
 def test_tags_are_what_a_dictionary_would_hold() -> None:
@@ -160,3 +169,77 @@ def test_tags_up_to_the_largest_survive_their_bytes() -> None:
     cortex = Cortex()
     do(cortex, tagged(1, "a", 0, (1 << 64) - 1, dimension=65_535))
     assert cortex.traits_of(identifier(1)) == ((0, (1 << 64) - 1), 65_535)
+
+
+X = ENCODER.encode("x")
+FULL: list[tuple[Operation, type[Exception]]] = [
+    (put(50, "new one"), CapacityError),
+    (put(22, "moved"), CapacityError),
+]
+BAD: list[tuple[Operation, type[Exception]]] = [
+    (put(20, "x", (), 385), DimensionError),
+    (put(20, "x", (2, 1)), InvalidOperationError),
+    (put(20, "x", (), -1), InvalidOperationError),
+    (Put(b"short", X.bits, X.words), InvalidOperationError),
+    (Put(identifier(20), X.bits[:0], 0), InvalidOperationError),
+    (Delete(b""), InvalidOperationError),
+    (Relate(identifier(20), identifier(50), "has", 1.0), UnknownConceptError),
+    (Relate(identifier(20), identifier(21), "has", float("nan")), InvalidOperationError),
+    (Relate(identifier(20), identifier(21), "", 1.0), InvalidOperationError),
+    (inherit(20, 20), CycleError),
+    (inherit(21, 20), CycleError),
+    (Unrelate(identifier(20), b"", "has"), InvalidOperationError),
+]
+
+
+def outcome_of(competition: Competition, operation: Operation) -> object:
+    try:
+        return plain(competition.add(operation))
+    except InvalidOperationError as error:
+        return type(error), str(error)
+
+
+@given(streams(30), st.booleans(), st.lists(st.sampled_from(BAD), min_size=1, max_size=4), streams(10))
+@settings(max_examples=60, deadline=None)
+def test_a_refused_operation_leaves_everything_as_it_was(
+    before: list[Operation],
+    full: bool,
+    refused: list[tuple[Operation, type[Exception]]],
+    after: list[Operation],
+) -> None:
+    cortex = Cortex(QUICK)
+    do(cortex, *(put(number, "twenty", (3,), 384) for number in (20, 21)), put(22, "twentytwo"))
+    do(cortex, inherit(20, 22), inherit(22, 21), *before)
+    if full:
+        cortex.settings = replace(QUICK, capacity=1)
+        refused = refused + FULL
+    competition, alone = Competition(cortex), Competition(cortex)
+    known = everything_of(cortex)
+    for operation in after:
+        for bad, error in refused:
+            with pytest.raises(error):
+                competition.add(bad)
+        assert outcome_of(competition, operation) == outcome_of(alone, operation)
+    assert competition.decisions().to_bytes() == alone.decisions().to_bytes()
+    assert everything_of(cortex) == known
+
+
+@given(streams(30))
+@settings(max_examples=20, deadline=None)
+def test_refused_queries_and_decisions_leave_everything_as_it_was(operations: list[Operation]) -> None:
+    cortex = Cortex(QUICK)
+    do(cortex, *operations)
+    known = everything_of(cortex)
+    impossible: list[dict[str, Any]] = [{"k": 0}, {"k": 1 << 40}, {"hops": 4}, {"decay": float("nan")}]
+    for options in impossible:
+        with pytest.raises(InvalidQueryError):
+            cortex.query(X, **options)
+    _, decisions = cortex.compete([put(20, "twenty", (3,), 384)])
+    for wrong in (
+        replace(decisions, before=cortex.operations + 1),
+        replace(decisions, columns=decisions.columns + 1000),
+        replace(decisions, trait_ids=decisions.trait_ids + 1),
+    ):
+        with pytest.raises(NotFollowingError):
+            cortex.apply(wrong)
+    assert everything_of(cortex) == known

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_runtime.columns import (
+    INHERITS,
     ConceptRecord,
     Cortex,
     CortexSettings,
@@ -30,8 +31,10 @@ from unit.columns.worlds import (
     Stored,
     arrays_of,
     copied,
+    everything_of,
     filled,
     identifier,
+    inherit,
     plain,
     put,
     streams,
@@ -150,6 +153,39 @@ def test_records_that_contradict_each_other_are_refused(
         Cortex.restore(None, 10, records, rows)
 
 
+@pytest.mark.parametrize(
+    ("tags", "dimensions", "parents", "complaint"),
+    [
+        ((3, 2), (0, 0, 0), [], "ascend"),
+        ((), (3, 4, 0), [], "vectors have 4 and 3"),
+        ((), (0, 0, 0), [(0, 1), (0, 2)], "two parents"),
+        ((), (0, 0, 0), [(0, 1), (1, 0)], "inherits from itself"),
+        ((), (0, 0, 0), [(2, 2)], "inherits from itself"),
+    ],
+)
+def test_traits_and_parents_that_cannot_be_are_refused(
+    tags: tuple[int, ...], dimensions: tuple[int, ...], parents: list[tuple[int, int]], complaint: str
+) -> None:
+    records = [
+        ConceptRecord(
+            identifier(number),
+            number,
+            np.array([number], dtype=np.uint16),
+            1,
+            1 + number,
+            -1,
+            tags,
+            dimension,
+        )
+        for number, dimension in enumerate(dimensions)
+    ]
+    rows = [
+        RelationshipRecord(identifier(child), identifier(parent), INHERITS, 1.0) for child, parent in parents
+    ]
+    with pytest.raises(ValueError, match=complaint):
+        Cortex.restore(None, 10, records, rows)
+
+
 BEFORE = Cortex().compete([put(number, text) for number, text in enumerate(texts(40))])[1]
 
 
@@ -158,6 +194,7 @@ def decided() -> tuple[Cortex, Decisions]:
     cortex.apply(BEFORE)
     operations: list[Operation] = [put(number % 60, text) for number, text in enumerate(texts(30, seed=9))]
     operations += [Relate(identifier(1), identifier(2), "é", 0.3), Delete(identifier(3))]
+    operations += [put(61, "some tags", (1, 5, 1 << 63), 384), put(62, "others", (5,)), inherit(61, 62)]
     return cortex, cortex.compete(operations)[1]
 
 
@@ -207,7 +244,9 @@ def test_malformed_bytes_are_refused_or_cannot_be_applied_by_halves(data: st.Dat
     [
         ("kinds", 4), ("kinds", 3), ("edge_kinds", 0), ("steps", 0), ("steps", 10_000), ("columns", -1),
         ("variant_of", -2), ("sizes", 0), ("sizes", 41), ("words", 39), ("bits", 65_535), ("weights", 0.0),
-        ("weights", float("nan")), ("edge_types", 9), ("before", -1), ("operations", 3),
+        ("weights", float("nan")), ("trait_steps", 0), ("trait_steps", 34), ("trait_steps", 10_000),
+        ("trait_sizes", 4), ("trait_sizes", 1025), ("tags", 5), ("tags", 6),
+        ("edge_types", 9), ("before", -1), ("operations", 3),
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused(name: str, value: float) -> None:
@@ -248,6 +287,35 @@ def test_outcomes_of_the_same_stream_are_the_same_on_another_replica() -> None:
     left, right = first.compete(operations), second.compete(operations)
     assert [plain(o) for o in left[0]] == [plain(o) for o in right[0]]
     assert left[1].to_bytes() == right[1].to_bytes()
+
+
+def test_traits_of_a_concept_that_is_not_there_are_refused_and_nothing_changes() -> None:
+    cortex = filled(5)
+    _, decisions = cortex.compete([Delete(identifier(4)), put(7, "tagged", (1, 2)), put(0, "a", (3,))])
+    before = everything_of(cortex)
+    for place, number in ((0, 99), (1, 4)):
+        ids = decisions.trait_ids.copy()
+        ids[place] = list(identifier(number))
+        with pytest.raises(NotFollowingError, match="not there"):
+            cortex.apply(copied(replace(decisions, trait_ids=ids)))
+        assert everything_of(cortex) == before
+    cortex.apply(decisions)
+    assert cortex.traits_of(identifier(7)) == ((1, 2), 0)
+
+
+def test_the_digest_covers_tags_and_dimensions() -> None:
+    variants = [
+        put(1, "a", (), 0), put(1, "a", (1,), 0), put(1, "a", (2,), 0), put(1, "a", (1, 2), 0),
+        put(1, "a", (), 7), put(1, "a", (), 8),
+    ]  # fmt: skip
+    pairs = [(put(0, "first", (1,)), variant) for variant in variants]
+    pairs += [(put(0, "first", (1, 2)), variants[0]), (put(0, "first"), variants[3])]
+    digests = set()
+    for pair in pairs:
+        cortex = Cortex()
+        cortex.apply(cortex.compete(pair)[1])
+        digests.add(cortex.digest())
+    assert len(digests) == len(pairs)
 
 
 @pytest.mark.parametrize("field", ["bits", "words", "columns", "variant_of", "operations"])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.columns import Cortex, CortexSettings
+from cortex_runtime.columns import Cortex, CortexSettings, InvalidQueryError
 from cortex_runtime.columns import search as module
 from cortex_runtime.columns.search import Found, weights_of
 from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, put, texts
@@ -120,8 +120,8 @@ def test_the_index_counts_and_lists_what_the_columns_have() -> None:
 
 
 @pytest.mark.parametrize(
-    ("k", "hops", "decay"), [(0, 0, 0.5), (1, 4, 0.5), (1, -1, 0.5), (1, 1, 0.0), (1, 1, 1.5)]
+    ("k", "hops", "decay"), [(0, 0, 0.5), (1001, 0, 0.5), (1, 4, 0.5), (1, -1, 0.5), (1, 1, 0.0), (1, 1, 1.5)]
 )
 def test_bad_queries_are_refused(k: int, hops: int, decay: float) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(InvalidQueryError, match=f"k {k}.*hops {hops}.*decay {decay}"):
         CORTEX.query(ENCODER.encode("w1"), k, hops=hops, decay=decay)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 
 import numpy as np
 from hypothesis import strategies as st
 
 from cortex_runtime.columns import (
+    INHERITS,
     ConceptRecord,
     Cortex,
     CortexSettings,
@@ -22,6 +24,7 @@ from cortex_runtime.columns import (
     RelationshipRecord,
     Unrelate,
 )
+from cortex_runtime.columns.model import KEY_SHIFT
 from cortex_runtime.columns.search import weights_of
 
 ENCODER = Encoder()
@@ -33,9 +36,17 @@ def identifier(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
-def put(number: int, text: str) -> Put:
+def put(number: int, text: str, tags: tuple[int, ...] = (), dimension: int = 0) -> Put:
     encoding = ENCODER.encode(text)
-    return Put(identifier(number), encoding.bits, encoding.words)
+    return Put(identifier(number), encoding.bits, encoding.words, tags, dimension)
+
+
+def tag(key: int, value: int) -> int:
+    return key << KEY_SHIFT | value
+
+
+def inherit(child: int, parent: int, *, pending: bool = False) -> Relate:
+    return Relate(identifier(child), identifier(parent), INHERITS, 1.0, pending)
 
 
 def texts(count: int, *, seed: int = 1, vocabulary: int = 3000, length: int = 12) -> list[str]:
@@ -59,17 +70,29 @@ def texts_of_few_words() -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join)
 
 
+def some_tags() -> st.SearchStrategy[tuple[int, ...]]:
+    """Tags of few keys and few values, null among them."""
+    each = st.builds(tag, st.integers(1, 3), st.integers(0, 2))
+    return st.sets(each, max_size=4).map(lambda tags: tuple(sorted(tags)))
+
+
 def streams(max_size: int = 40) -> st.SearchStrategy[list[Operation]]:
-    """Mixed operations over few ids and few words, so that everything meets everything."""
+    """Mixed operations over few ids, words and tags, so that everything meets everything.
+
+    Concepts inherit from lower numbers only, so that nothing is refused.
+    """
     number = st.integers(0, 11)
     ids = number.map(identifier)
+    relatives = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)
     kinds = st.sampled_from(["is a", "has"])
     operation = st.one_of(
         st.builds(put, number, texts_of_few_words()),
-        st.builds(put, number, texts_of_few_words()),
+        st.builds(put, number, texts_of_few_words(), some_tags(), st.sampled_from([0, 0, 384])),
         st.builds(Delete, ids),
         st.builds(Relate, ids, ids, kinds, st.sampled_from([0.1, 0.5, 1.0]), st.just(True)),
         st.builds(Unrelate, ids, ids, kinds),
+        relatives.map(lambda pair: inherit(pair[1], pair[0], pending=True)),
+        relatives.map(lambda pair: Unrelate(identifier(pair[1]), identifier(pair[0]), INHERITS)),
     )
     return st.lists(operation, max_size=max_size)
 
@@ -83,9 +106,31 @@ def one_by_one(operations: Iterable[Operation], settings: CortexSettings) -> tup
     return cortex, outcomes
 
 
+def everything_of(cortex: Cortex) -> bytes:
+    """A hash of all that a cortex holds, but for the scratch of its searches and the hash it keeps."""
+    state = blake2b()
+    seen: set[int] = set()
+
+    def add(value: object) -> None:
+        if isinstance(value, np.ndarray):
+            state.update(str((value.dtype, value.shape)).encode() + value.tobytes())
+        elif isinstance(value, dict | list | tuple | set) or not hasattr(value, "__dict__"):
+            state.update(repr(value).encode())
+        elif id(value) not in seen:
+            seen.add(id(value))
+            for name, part in sorted(vars(value).items()):
+                if name not in ("searcher", "_digest"):
+                    state.update(name.encode())
+                    add(part)
+
+    add(cortex)
+    return state.digest()
+
+
 def arrays_of(cortex: Cortex) -> list[bytes]:
-    """The bytes of all columns and concepts, and what is known of free columns."""
+    """The bytes of all columns and concepts with their tags, and what is known of free columns."""
     columns, concepts, used = cortex.arrays, cortex.concepts, len(cortex.concepts.rows)
+    rows = np.arange(used + 64)
     end = cortex.free.watermark
     parts = (
         columns.states, columns.bits, columns.words, columns.concepts, columns.variant_of,
@@ -94,6 +139,8 @@ def arrays_of(cortex: Cortex) -> list[bytes]:
     return [
         *(part[:end].tobytes() for part in parts),
         *(part[: used + 64].tobytes() for part in (concepts.ids, concepts.columns, concepts.operations)),
+        *(part.tobytes() for part in cortex.properties.tags_by_row(rows)),
+        cortex.properties.dimensions_of(rows).tobytes(),
         repr((cortex.free.free, cortex.free.resting, cortex.columns, cortex.operations)).encode(),
     ]
 
@@ -107,9 +154,11 @@ def plain(outcome: Outcome) -> tuple[object, ...]:
         record.words,
         record.operation,
         record.variant_of,
+        record.tags,
+        record.dimension,
     )
     kinds = (outcome.kind, outcome.operation, outcome.column, outcome.overlap, outcome.variant_of)
-    return (*kinds, outcome.winners, stored)
+    return (*kinds, outcome.winners, outcome.replaced, stored)
 
 
 class Stored:
@@ -136,6 +185,8 @@ class Stored:
             elif isinstance(operation, Relate):
                 edge = operation.source, operation.target, operation.type
                 self.relationships[edge] = operation.weight
+                if outcome.replaced is not None:
+                    del self.relationships[operation.source, outcome.replaced, operation.type]
             else:
                 del self.relationships[operation.source, operation.target, operation.type]
 
