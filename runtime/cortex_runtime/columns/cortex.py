@@ -11,6 +11,7 @@ from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.decisions import Decisions
 from cortex_runtime.columns.digest import digest_of
 from cortex_runtime.columns.encoding import Encoding
+from cortex_runtime.columns.filtering import Where
 from cortex_runtime.columns.free import FreeColumns
 from cortex_runtime.columns.model import (
     ConceptRecord,
@@ -86,9 +87,21 @@ class Cortex:
         applying.apply(self, decisions)
         self._digest = None
 
-    def query(self, encoding: Encoding, k: int = 10, *, hops: int = 0, decay: float = 0.5) -> QueryResult:
+    def query(
+        self,
+        encoding: Encoding,
+        k: int = 10,
+        *,
+        hops: int = 0,
+        decay: float = 0.5,
+        where: Where = (),
+        budget: int | None = None,
+        exact: bool = True,
+    ) -> QueryResult:
         """Return the columns most like a text, and what they are related to (see querying.query)."""
-        return querying.query(self, encoding, k, hops=hops, decay=decay)
+        return querying.query(
+            self, encoding, k, hops=hops, decay=decay, where=where, budget=budget, exact=exact
+        )
 
     def column_of(self, identifier: bytes) -> int | None:
         """Return the column of a concept, None when there is no such concept."""

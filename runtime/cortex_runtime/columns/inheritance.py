@@ -27,6 +27,17 @@ def parent_of(cortex: Cortex, row: int) -> int:
     return -1
 
 
+def parents_of(cortex: Cortex, rows: Rows) -> Rows:
+    """Return the row of each parent of rows int64[n], -1 where there is none, or it has not come yet."""
+    parents = np.full(rows.size, -1, dtype=np.int64)
+    if INHERITS in cortex.relationships.types:
+        edges, _ = cortex.relationships.leaving(rows, cortex.relationships.count_leaving(rows))
+        inherits = edges.types == cortex.relationships.types.index(INHERITS)
+        parents[edges.sources[inherits]] = edges.targets[inherits]
+        parents[(parents >= 0) & (cortex.concepts.columns[parents] == NOWHERE)] = -1
+    return parents
+
+
 def ancestors_of(cortex: Cortex, row: int) -> list[int]:
     """Return the rows of the concepts that a concept inherits from, nearest first."""
     ancestors: list[int] = []

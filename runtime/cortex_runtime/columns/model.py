@@ -17,6 +17,7 @@ MAX_K = 1000
 MAX_TYPE_BYTES = 256
 MAX_COLUMNS = 1 << 31
 MAX_TAGS = 1024
+MAX_GROUPS = 16
 MAX_DIMENSION = 65_535
 INHERITS = "inherits"  # the type of the relationship from a concept to the one whose properties it has too
 MAX_ANCESTORS = 16

@@ -74,6 +74,21 @@ class Properties:
         shifts = starts - (np.cumsum(sizes) - sizes)
         return sizes, self._arena[np.arange(sizes.sum()) + np.repeat(shifts, sizes)]
 
+    def count_tags(self, rows: Rows) -> int:
+        """Return how many tags the rows int64[n] have together."""
+        return int(self._sizes[rows[rows < self._sizes.size]].sum())
+
+    def steps_to(self, tag: int) -> int:
+        """Return what `rows_with` costs at most, in elementary steps."""
+        del tag
+        return int(self._sizes.sum())
+
+    def rows_with(self, tag: int) -> Rows:
+        """Return the rows int64[n], ascending, that have a tag."""
+        sizes, tags = self.tags_by_row(np.arange(self._sizes.size))
+        rows: Rows = np.repeat(np.arange(self._sizes.size), sizes)[tags == tag]
+        return rows
+
     def dimensions_of(self, rows: Rows) -> npt.NDArray[np.uint16]:
         """Return the dimensions of rows int64[n]."""
         dimensions = np.zeros(rows.size, dtype=np.uint16)

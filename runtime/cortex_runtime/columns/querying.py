@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,15 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.encoding import Encoding
-from cortex_runtime.columns.model import MAX_HOPS, MAX_K, InvalidQueryError
-from cortex_runtime.columns.search import Found, weights_of
+from cortex_runtime.columns.filtering import Filter, Purse, Where, check_where
+from cortex_runtime.columns.model import MAX_HOPS, MAX_K, InvalidQueryError, QueryTooComplexError
+from cortex_runtime.columns.search import Found, ranking, weights_of
 from cortex_runtime.columns.spreading import Spread
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
 
+Rows = npt.NDArray[np.int64]
 MAX_IDS = 64
-UNIT = 1024
+_STEPS_A_ROW = 10  # fetching a column's bits costs as much as visiting so many postings
+_PORTION = 1 << 16  # columns whose bits are fetched at a time
+_A_LOOK_UP = 1.0  # is worth so many postings for each step
+_FIRST_LOOKED_THROUGH = 4  # times k: so many of the best columns are looked through for those that hold
+_MOST_LOOKED_THROUGH = 8192
+_FIRST_CHECKED = 256
+_NOBODY = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +44,9 @@ class Match:
     """A column that was found.
 
     ids: its concepts, the latest first, at most 64; of a column that was only reached over relationships,
-    those that were reached. overlap: share (0-1) of the query's weight that is in
-    the column's bits. activation: the overlap, or what came over the path when that is more.
+    those that were reached; of a query with a filter, only those that hold it. overlap: share (0-1) of the
+    query's weight that is in the column's bits. activation: the overlap, or what came over the path when
+    that is more.
     """
 
     ids: tuple[bytes, ...]
@@ -47,96 +58,227 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """Matches by falling activation. capped: a budget ended the search, there may be better ones."""
+    """Matches by falling activation.
+
+    capped: the budget ended the search, there may be better ones. cost: what it cost at most, in units.
+    """
 
     matches: tuple[Match, ...]
     capped: bool
+    cost: int
 
 
-def query(cortex: Cortex, encoding: Encoding, k: int, *, hops: int, decay: float) -> QueryResult:
+def query(
+    cortex: Cortex,
+    encoding: Encoding,
+    k: int,
+    *,
+    hops: int,
+    decay: float,
+    where: Where,
+    budget: int | None,
+    exact: bool,
+) -> QueryResult:
     """Return up to k columns by overlap and, with hops, up to k more that are reached from them.
 
     A concept on a found column hands on its activation · decay · weight over each relationship from it; of
-    several paths the strongest counts. Raises InvalidQueryError (k outside 1-1,000, hops outside 0-3, decay
-    outside (0, 1]).
+    several paths the strongest counts. With `where`, only columns are found that have a concept which holds
+    that filter (see filtering.py), and only such concepts are reached; they may be reached over others.
+
+    What each part of a query costs at most is known before it is begun, in elementary steps: postings, words
+    of bitmaps, rows, relationships, tags. 1,024 of them are a unit, and `budget` units (None: the settings')
+    may be spent. What is too dear is refused by QueryTooComplexError; with `exact` False it is left out, and
+    the result is `capped` unless it was proved to be the best all the same.
+
+    Raises InvalidQueryError: k outside 1-1,000, hops outside 0-3, decay outside (0, 1], budget below 1, a
+    malformed filter.
     """
-    if not 1 <= k <= MAX_K or not 0 <= hops <= MAX_HOPS or not 0 < decay <= 1:
+    budget = cortex.settings.budget if budget is None else budget
+    if not 1 <= k <= MAX_K or not 0 <= hops <= MAX_HOPS or not 0 < decay <= 1 or budget < 1:
         raise InvalidQueryError(
             f"One of them is impossible: k {k} (1 to {MAX_K}), hops {hops} (0 to {MAX_HOPS}), decay {decay}"
-            " (above 0, at most 1)."
+            f" (above 0, at most 1), budget {budget} (at least 1)."
         )
-    bits = encoding.bits.astype(np.int64)
-    weights = weights_of(bits, cortex.postings.counts[bits], cortex.columns)
-    total = max(1, int(weights.sum()))
-    found = cortex.searcher.search(bits, weights, limit=k, budget=cortex.settings.budget * UNIT)
-    overlaps = found.scores / total
-    if not hops or not found.columns.size:
-        return QueryResult(_direct(cortex, found, overlaps), found.capped)
-    spread = _spread(cortex, found, overlaps, hops, decay)
-    reached = _reached(cortex, spread, found.columns, k)
-    shared = cortex.searcher.shared(
-        bits, weights, cortex.arrays.bits[np.array(list(reached), dtype=np.int64)]
-    )
-    matches = _seeds(cortex, spread, found, overlaps)
-    for (column, rows), overlap in zip(reached.items(), (shared / total).tolist(), strict=True):
-        matches.append(_match(cortex, spread, column, rows, overlap))
-    matches.sort(key=lambda match: (-match.activation, match.column))
-    return QueryResult(tuple(matches), found.capped or spread.capped)
+    check_where(where)
+    return _Query(cortex, encoding, k, where, Purse(budget), exact=exact).run(hops, decay)
 
 
-def _direct(cortex: Cortex, found: Found, overlaps: npt.NDArray[np.float64]) -> tuple[Match, ...]:
-    return tuple(
-        Match(cortex.ids_of(column, MAX_IDS), column, overlap, overlap)
-        for column, overlap in zip(found.columns.tolist(), overlaps.tolist(), strict=True)
-    )
+class _Query:
+    """One query: its weights, its filter, what it may still cost."""
 
+    def __init__(
+        self, cortex: Cortex, encoding: Encoding, k: int, where: Where, purse: Purse, *, exact: bool
+    ) -> None:
+        self._cortex, self._k, self._purse, self._exact = cortex, k, purse, exact
+        self._bits = encoding.bits.astype(np.int64)
+        self._weights = weights_of(self._bits, cortex.postings.counts[self._bits], cortex.columns)
+        self._total = max(1, int(self._weights.sum()))
+        self._filter = Filter(cortex, where, purse) if where else None
+        self._held: dict[int, list[int]] = {}
+        self._capped = False
 
-def _spread(
-    cortex: Cortex, found: Found, overlaps: npt.NDArray[np.float64], hops: int, decay: float
-) -> Spread:
-    concepts = cortex.concepts
-    on = [concepts.on(column, MAX_IDS) for column in found.columns.tolist()]
-    seeds = np.array([row for rows in on for row in rows], dtype=np.int64)
-    activations = np.repeat(overlaps, [len(rows) for rows in on])
-    spread = Spread(concepts.columns.size)
-    spread.run(
-        seeds, activations, cortex.relationships, concepts.columns,
-        hops=hops, decay=decay, limit=cortex.settings.budget * UNIT,
-    )  # fmt: skip
-    return spread
-
-
-def _seeds(cortex: Cortex, spread: Spread, found: Found, overlaps: npt.NDArray[np.float64]) -> list[Match]:
-    return [
-        _match(cortex, spread, column, cortex.concepts.on(column, MAX_IDS), overlap)
-        for column, overlap in zip(found.columns.tolist(), overlaps.tolist(), strict=True)
-    ]
-
-
-def _reached(cortex: Cortex, spread: Spread, found: npt.NDArray[np.int64], k: int) -> dict[int, list[int]]:
-    """Return the k strongest columns that were reached and not found, with the rows reached on each."""
-    rows = spread.reached
-    columns = cortex.concepts.columns[rows]
-    rows, columns = rows[new := ~np.isin(columns, found)], columns[new]
-    order = np.lexsort((columns, -spread.activations[rows]))
-    reached: dict[int, list[int]] = {}
-    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        if column in reached:
-            if len(reached[column]) < MAX_IDS:
-                reached[column].append(row)
-        elif len(reached) < k:
-            reached[column] = [row]
+    def run(self, hops: int, decay: float) -> QueryResult:
+        """Find, then spread."""
+        found = self._search(self._k) if self._filter is None else self._holding(self._filter)
+        overlaps = found.scores / self._total
+        if hops and found.columns.size:
+            matches = self._related(found, overlaps, hops, decay)
         else:
-            break
-    return reached
+            matches = [
+                Match(self._ids(self._on(column)), column, overlap, overlap)
+                for column, overlap in zip(found.columns.tolist(), overlaps.tolist(), strict=True)
+            ]
+        return QueryResult(tuple(matches), self._capped, self._purse.units)
 
+    def _search(self, limit: int) -> Found:
+        """Return the best columns, whatever they hold."""
+        cost, searcher = self._cost_of_search(), self._cortex.searcher
+        if self._exact:
+            self._purse.spend(cost)
+            return searcher.search(self._bits, self._weights, limit=limit)
+        cost = min(cost, self._purse.left)
+        self._purse.spend(cost)
+        found = searcher.search(self._bits, self._weights, limit=limit, budget=cost)
+        self._capped |= found.capped
+        return found
 
-def _match(cortex: Cortex, spread: Spread, column: int, rows: list[int], overlap: float) -> Match:
-    concepts, types = cortex.concepts, cortex.relationships.types
-    strongest = max(rows, key=lambda row: spread.activations[row])
-    path = tuple(
-        Step(concepts.id_of(source), types[number], concepts.id_of(target))
-        for source, number, target in spread.path(strongest)
-    )
-    ids = tuple(concepts.id_of(row) for row in rows)
-    return Match(ids, column, overlap, float(spread.activations[strongest]), path)
+    def _cost_of_search(self) -> int:
+        return int(self._cortex.postings.counts[self._bits[self._weights > 0]].sum())
+
+    def _holding(self, wanted: Filter) -> Found:
+        """Return the best columns that have a concept which holds the filter.
+
+        A rare property is looked up, and the columns that have it are scored. For a common one the best
+        columns are looked through first: most often k of them hold it before many are seen.
+        """
+        found, limit = Found(_NOBODY, _NOBODY), _FIRST_LOOKED_THROUGH * self._k
+        with self._affordable():
+            while wanted.steps > _A_LOOK_UP * self._cost_of_search() and limit <= _MOST_LOOKED_THROUGH:
+                every = self._search(limit)
+                found = self._that_hold(every, wanted)
+                if found.columns.size == self._k or every.columns.size < limit:
+                    return found
+                limit *= 8
+            return self._among(wanted.all())
+        return found
+
+    def _that_hold(self, every: Found, wanted: Filter) -> Found:
+        """Return the k best of found columns that have a concept which holds the filter."""
+        concepts = self._cortex.concepts
+        self._purse.spend(int(self._cortex.arrays.concepts[every.columns].sum()))
+        rows = np.array([row for c in every.columns.tolist() for row in concepts.on(c)], dtype=np.int64)
+        rows = rows[wanted.hold(rows)]
+        best = np.flatnonzero(np.isin(every.columns, concepts.columns[rows]))[: self._k]
+        self._keep(rows, every.columns[best])
+        return Found(every.columns[best], every.scores[best])
+
+    def _among(self, rows: Rows) -> Found:
+        """Return the best of the columns that the concepts in rows are on."""
+        arrays = self._cortex.arrays
+        columns = np.unique(self._cortex.concepts.columns[rows]).astype(np.int64)
+        self._purse.spend(columns.size * _STEPS_A_ROW)
+        scores = np.zeros(columns.size, dtype=np.int64)
+        for start in range(0, columns.size, _PORTION):
+            part = slice(start, start + _PORTION)
+            scores[part] = self._cortex.searcher.shared(self._bits, self._weights, arrays.bits[columns[part]])
+        columns, scores = columns[shared := scores > 0], scores[shared]
+        order = ranking(scores, arrays.words[columns], columns, self._k)
+        self._keep(rows, columns[order])
+        return Found(columns[order], scores[order])
+
+    def _keep(self, rows: Rows, columns: Rows) -> None:
+        """Remember the concepts in rows on found columns: for each the latest first."""
+        concepts = self._cortex.concepts
+        rows = rows[np.isin(concepts.columns[rows], columns)]
+        rows = rows[np.argsort(-concepts.operations[rows], kind="stable")]
+        self._held = {column: [] for column in columns.tolist()}
+        for row, column in zip(rows.tolist(), concepts.columns[rows].tolist(), strict=True):
+            self._held[column].append(row)
+
+    def _on(self, column: int) -> list[int]:
+        """Return the rows of the concepts on a found column that hold the filter, at most MAX_IDS."""
+        if self._filter is None:
+            return self._cortex.concepts.on(column, MAX_IDS)
+        return self._held[column][:MAX_IDS]
+
+    def _ids(self, rows: list[int]) -> tuple[bytes, ...]:
+        return tuple(self._cortex.concepts.id_of(row) for row in rows)
+
+    def _related(
+        self, found: Found, overlaps: npt.NDArray[np.float64], hops: int, decay: float
+    ) -> list[Match]:
+        cortex = self._cortex
+        spread = self._spread(found, overlaps, hops, decay)
+        reached = self._reached(spread, found.columns)
+        columns = np.array(list(reached), dtype=np.int64)
+        shared = cortex.searcher.shared(self._bits, self._weights, cortex.arrays.bits[columns])
+        matches = [
+            self._match(spread, column, self._on(column), overlap)
+            for column, overlap in zip(found.columns.tolist(), overlaps.tolist(), strict=True)
+        ]
+        matches += [
+            self._match(spread, column, rows, overlap)
+            for (column, rows), overlap in zip(reached.items(), (shared / self._total).tolist(), strict=True)
+        ]
+        matches.sort(key=lambda match: (-match.activation, match.column))
+        return matches
+
+    def _spread(self, found: Found, overlaps: npt.NDArray[np.float64], hops: int, decay: float) -> Spread:
+        """Spread by whole hops: one whose relationships are more than what may be spent is not begun."""
+        on = [self._on(column) for column in found.columns.tolist()]
+        seeds = np.array([row for rows in on for row in rows], dtype=np.int64)
+        activations = np.repeat(overlaps, [len(rows) for rows in on])
+        spread = Spread(self._cortex, seeds, activations)
+        with self._affordable():
+            for _ in range(hops):
+                self._purse.spend(spread.edges_ahead())
+                if not spread.hop(decay):
+                    break
+        return spread
+
+    def _reached(self, spread: Spread, found: Rows) -> dict[int, list[int]]:
+        """Return the k strongest columns that were reached and not found, with the rows reached on each."""
+        rows = spread.reached()
+        columns = self._cortex.concepts.columns[rows]
+        rows, columns = rows[new := ~np.isin(columns, found)], columns[new]
+        rows = rows[np.lexsort((columns, -spread.activations[rows]))]
+        reached: dict[int, list[int]] = {}
+        for part in self._holding_parts(rows):
+            for row, column in zip(part.tolist(), self._cortex.concepts.columns[part].tolist(), strict=True):
+                if column not in reached and len(reached) == self._k:
+                    return reached
+                on = reached.setdefault(column, [])
+                if len(on) < MAX_IDS:
+                    on.append(row)
+        return reached
+
+    def _holding_parts(self, rows: Rows) -> Iterator[Rows]:
+        """Yield, in parts and in order, the rows whose concepts hold the filter."""
+        if self._filter is None:
+            yield rows
+            return
+        start, size = 0, _FIRST_CHECKED
+        with self._affordable():
+            while start < rows.size:
+                part = rows[start : start + size]
+                yield part[self._filter.hold(part)]
+                start, size = start + size, 4 * size
+
+    @contextmanager
+    def _affordable(self) -> Iterator[None]:
+        """Leave out what is too dear, and remember it; unless the answer has to be exact."""
+        try:
+            yield
+        except QueryTooComplexError:
+            if self._exact:
+                raise
+            self._capped = True
+
+    def _match(self, spread: Spread, column: int, rows: list[int], overlap: float) -> Match:
+        concepts, types = self._cortex.concepts, self._cortex.relationships.types
+        strongest = max(rows, key=lambda row: spread.activations[row])
+        path = tuple(
+            Step(concepts.id_of(source), types[number], concepts.id_of(target))
+            for source, number, target in spread.path(strongest)
+        )
+        return Match(self._ids(rows), column, overlap, float(spread.activations[strongest]), path)

@@ -119,6 +119,12 @@ class Relationships:
         for (type_id, target), weight in self._delta.get(row, {}).items():
             yield target, type_id, weight
 
+    def count_leaving(self, rows: Rows) -> int:
+        """Return how many edges `leaving` looks at for rows int64[n]."""
+        starts, ends = self._bounds(rows)
+        recent = sum([len(self._delta.get(row, ())) for row in rows.tolist()]) if self._delta else 0
+        return int((ends - starts).sum()) + recent
+
     def leaving(self, rows: Rows, limit: int) -> tuple[Edges, bool]:
         """Return the edges from rows (sources are indexes into `rows`), and whether the limit cut them."""
         starts, ends = self._bounds(rows)

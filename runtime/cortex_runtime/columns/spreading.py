@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.concepts import NOWHERE
-from cortex_runtime.columns.relationships import Relationships
+
+if TYPE_CHECKING:
+    from cortex_runtime.columns.cortex import Cortex
 
 Rows = npt.NDArray[np.int64]
+_NOBODY = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,47 +27,41 @@ class _Hop:
 
 
 class Spread:
-    """Activation that went out from seeds: a row's is the best product over a path of ≤ `hops` edges.
+    """Activation that went out from seeds: a row's is the best product over a path of as many edges as hops.
 
-    Each edge hands on source's activation · decay · weight.
+    Each edge hands on source's activation · decay · weight. activations: float64 of all rows.
     """
 
-    def __init__(self, rows: int) -> None:
-        self.activations = np.zeros(rows, dtype=np.float64)
-        self.reached: Rows = np.zeros(0, dtype=np.int64)
-        self.capped = False
+    def __init__(self, cortex: Cortex, seeds: Rows, activations: npt.NDArray[np.float64]) -> None:
+        self._relationships, self._columns = cortex.relationships, cortex.concepts.columns
+        self.activations = np.zeros(self._columns.size, dtype=np.float64)
+        self.activations[seeds] = activations
+        self._frontier = seeds
         self._hops: list[_Hop] = []
 
-    def run(
-        self,
-        seeds: Rows,
-        activations: npt.NDArray[np.float64],
-        relationships: Relationships,
-        columns: npt.NDArray[np.int32],
-        *,
-        hops: int,
-        decay: float,
-        limit: int,
-    ) -> None:
-        """Spread from seeds int64[n]. At most `limit` edges are followed a hop; else it is capped."""
-        self.activations[seeds] = activations
-        frontier = seeds
-        for _ in range(hops):
-            edges, cut = relationships.leaving(frontier, limit)
-            self.capped |= cut
-            arriving = self.activations[frontier[edges.sources]] * decay * edges.weights
-            better = (arriving > self.activations[edges.targets]) & (columns[edges.targets] != NOWHERE)
-            if not better.any():
-                break
-            order = np.lexsort((-arriving[better], targets := edges.targets[better]))
-            first = order[np.concatenate(([True], targets[order][1:] != targets[order][:-1]))]
-            kept = np.flatnonzero(better)[first]
-            hop = _Hop(edges.targets[kept], frontier[edges.sources[kept]], edges.types[kept])
-            self.activations[hop.targets] = arriving[kept]
-            self._hops.append(hop)
-            frontier = hop.targets
-        if self._hops:
-            self.reached = np.unique(np.concatenate([hop.targets for hop in self._hops]))
+    def edges_ahead(self) -> int:
+        """Return how many edges the next hop looks at."""
+        return self._relationships.count_leaving(self._frontier)
+
+    def hop(self, decay: float) -> bool:
+        """Follow all edges of the rows whose activation rose in the last hop; tell whether any other rose."""
+        frontier = self._frontier
+        edges, _ = self._relationships.leaving(frontier, self.edges_ahead())
+        arriving = self.activations[frontier[edges.sources]] * decay * edges.weights
+        rising = (arriving > self.activations[edges.targets]) & (self._columns[edges.targets] != NOWHERE)
+        targets = edges.targets[rising]
+        order = np.lexsort((-arriving[rising], targets))
+        first = order[np.diff(targets[order], prepend=-1) > 0]
+        kept = np.flatnonzero(rising)[first]
+        hop = _Hop(edges.targets[kept], frontier[edges.sources[kept]], edges.types[kept])
+        self.activations[hop.targets] = arriving[kept]
+        self._hops.append(hop)
+        self._frontier = hop.targets
+        return bool(hop.targets.size)
+
+    def reached(self) -> Rows:
+        """Return the rows, ascending, whose activation rose in any hop."""
+        return np.unique(np.concatenate([_NOBODY, *(hop.targets for hop in self._hops)]))
 
     def path(self, row: int) -> list[tuple[int, int, int]]:
         """Return the steps (source, type, target) to a row, none for a seed that nothing surpassed."""

@@ -100,7 +100,9 @@ async def query(service: Service, request: Request) -> bytes:
         encoding = service.encoder.encode(text)
     except NothingToEncodeError as error:
         raise RequestError("invalid", f"The text cannot be encoded: {error}.") from error
-    result = slot.cortex(tenant, name).query(encoding, wanted.k, hops=wanted.hops, decay=wanted.decay)
+    result = slot.cortex(tenant, name).query(
+        encoding, wanted.k, hops=wanted.hops, decay=wanted.decay, exact=False
+    )
     position = service.position(slot)
     # A column may have several concepts; they stand beside each other.
     found = [(match, record) for match in result.matches for record in match.ids]

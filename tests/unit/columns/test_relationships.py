@@ -5,7 +5,14 @@ import random
 import numpy as np
 import pytest
 
-from cortex_runtime.columns import Cortex, CortexSettings, Relate, RelationshipRecord, Unrelate
+from cortex_runtime.columns import (
+    Cortex,
+    CortexSettings,
+    QueryTooComplexError,
+    Relate,
+    RelationshipRecord,
+    Unrelate,
+)
 from cortex_runtime.columns import relationships as module
 from cortex_runtime.columns.relationships import Relationships
 from unit.columns.worlds import ENCODER, identifier, put
@@ -142,17 +149,27 @@ def test_the_path_explains_the_activation() -> None:
     assert explained
 
 
-def test_spreading_over_too_many_edges_is_capped() -> None:
-    cortex = Cortex(CortexSettings(budget=1))
+def test_a_hop_over_too_many_relationships_is_refused_or_not_begun() -> None:
+    cortex = Cortex()
     cortex.apply(cortex.compete([put(number, f"only{number}") for number in range(50)])[1])
     relates = [
-        Relate(identifier(0), identifier(1 + number % 49), f"to{number}", 1.0) for number in range(1100)
+        Relate(identifier(number), identifier((number + step) % 50), f"to{step}", 1.0)
+        for number in range(50)
+        for step in range(1, 45)
     ]
     cortex.apply(cortex.compete(relates)[1])
-    for merged in (False, True):
-        result = cortex.query(ENCODER.encode("only0"), 30, hops=1)
-        assert result.capped
-        assert len(result.matches) > 1, merged
+    asked = ENCODER.encode("only0")
+    for _ in range(2):
+        # One hop looks at 44 relationships, the next at 44 · 44 more: 1,980 are two units together.
+        first = cortex.query(asked, 60, hops=1, budget=1)
+        assert (first.capped, first.cost, len(first.matches)) == (False, 1, 45)
+        whole = cortex.query(asked, 60, hops=2, budget=2)
+        assert (whole.capped, whole.cost, len(whole.matches)) == (False, 2, 50)
+        with pytest.raises(QueryTooComplexError) as refusal:
+            cortex.query(asked, 60, hops=2, budget=1)
+        assert (refusal.value.cost, refusal.value.budget) == (2, 1)
+        capped = cortex.query(asked, 60, hops=2, budget=1, exact=False)
+        assert (capped.capped, capped.cost, capped.matches) == (True, 1, first.matches)
         cortex.relationships.merge()
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.columns import Cortex, CortexSettings, InvalidQueryError
+from cortex_runtime.columns import Cortex, CortexSettings, InvalidQueryError, QueryTooComplexError
 from cortex_runtime.columns import search as module
 from cortex_runtime.columns.search import Found, weights_of
 from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, put, texts
@@ -85,12 +85,23 @@ def test_a_budget_caps_and_says_when_the_answer_is_not_proved(chunk: int) -> Non
     assert proved > 10
 
 
-def test_a_query_of_common_words_alone_is_capped_and_still_answers() -> None:
+def test_a_query_of_common_words_alone_is_refused_or_capped_and_still_answers() -> None:
     cortex = filled(5000, settings=CortexSettings(budget=1))
-    result = cortex.query(ENCODER.encode("w1 w2 w3"), 10)
+    common = ENCODER.encode("w1 w2 w3")
+    with pytest.raises(QueryTooComplexError, match="budget is 1") as refusal:
+        cortex.query(common, 10)
+    enough = refusal.value.cost
+    assert enough > refusal.value.budget == 1
+    result = cortex.query(common, 10, exact=False)
     assert result.capped
+    assert result.cost == 1
     assert 0 < len(result.matches) <= 10
-    assert not filled(300).query(ENCODER.encode("w1 w2 w3"), 10).capped
+    exact = cortex.query(common, 10, budget=enough)
+    assert (exact.capped, exact.cost) == (False, enough)
+    assert cortex.query(common, 10, budget=enough, exact=False) == exact
+    rare = ENCODER.encode("w2999")
+    assert not cortex.query(rare, 10, exact=False).capped
+    assert cortex.query(rare, 10).matches == cortex.query(rare, 10, exact=False).matches
 
 
 def test_search_leaves_no_traces() -> None:
@@ -125,3 +136,8 @@ def test_the_index_counts_and_lists_what_the_columns_have() -> None:
 def test_bad_queries_are_refused(k: int, hops: int, decay: float) -> None:
     with pytest.raises(InvalidQueryError, match=f"k {k}.*hops {hops}.*decay {decay}"):
         CORTEX.query(ENCODER.encode("w1"), k, hops=hops, decay=decay)
+
+
+def test_a_budget_below_1_is_refused() -> None:
+    with pytest.raises(InvalidQueryError, match="budget 0"):
+        CORTEX.query(ENCODER.encode("w1"), 1, budget=0)
