@@ -1,0 +1,1 @@
+"""Measures the column engine beside its peers: what scripts/bench/columns.py runs."""
