@@ -20,6 +20,7 @@ from cortex_runtime.columns.model import (
     InvalidQueryError,
     QueryTooComplexError,
 )
+from cortex_runtime.columns.rooms import distinct
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 Where = tuple[tuple[int, ...], ...]
 UNIT = 1024
+_NO_TAGS = np.zeros(0, dtype=np.uint64)
 
 
 class Purse:
@@ -82,16 +84,14 @@ class Filter:
         """Return the rows of all concepts that hold it, ascending. Begins with the rarest group."""
         first, *others = self._groups
         self._purse.spend(self.steps)
-        found = [
-            np.unique(np.concatenate([self._cortex.properties.rows_with(tag) for tag in first.tolist()]))
-        ]
+        found = [distinct(np.concatenate([self._cortex.properties.rows_with(tag) for tag in first.tolist()]))]
         below = found[0]
         for _ in range(MAX_ANCESTORS):
             below = self._inheriting(below, int(first[0]) >> KEY_SHIFT)
             if not below.size:
                 break
             found.append(below)
-        rows = np.unique(np.concatenate(found))
+        rows = distinct(np.concatenate(found))
         return rows[self._hold(rows, others)]
 
     def hold(self, rows: Rows) -> npt.NDArray[np.bool_]:
@@ -125,18 +125,18 @@ class Filter:
         """Return the children of rows that have no tag of a key of their own."""
         self._purse.spend(rows.size)
         children = children_of(self._cortex, rows)
-        return children[~self._look(children, key, None)[0]]
+        return children[~self._look(children, key, _NO_TAGS)[0]]
 
     def _look(
-        self, rows: Rows, key: int, group: npt.NDArray[np.uint64] | None
+        self, rows: Rows, key: int, group: npt.NDArray[np.uint64]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Tell of each row whether it has tags of the key, and whether one of the group: its own ones."""
         properties = self._cortex.properties
         self._purse.spend(rows.size + properties.count_tags(rows))
-        sizes, tags = properties.tags_by_row(rows)
-        owners = np.repeat(np.arange(rows.size), sizes)
-        has_key, has_tag = np.zeros((2, rows.size), dtype=np.bool_)
-        has_key[owners[tags >> np.uint64(KEY_SHIFT) == key]] = True
-        if group is not None:
-            has_tag[owners[np.isin(tags, group)]] = True
+        first, there = properties.first_from(rows, key << KEY_SHIFT)
+        has_key = there & (first >> np.uint64(KEY_SHIFT) == np.uint64(key))
+        has_tag = np.zeros(rows.size, dtype=np.bool_)
+        sizes, tags = properties.tags_by_row(rows[has_key])
+        owners = np.repeat(np.flatnonzero(has_key), sizes)
+        has_tag[owners[np.isin(tags, group)]] = True
         return has_key, has_tag

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cortex_runtime.columns.encoding import Encoding
 from cortex_runtime.columns.filtering import Filter, Purse, Where, check_where
 from cortex_runtime.columns.model import MAX_HOPS, MAX_K, InvalidQueryError, QueryTooComplexError
+from cortex_runtime.columns.rooms import distinct
 from cortex_runtime.columns.search import Found, ranking, weights_of
 from cortex_runtime.columns.spreading import Spread
 
@@ -175,7 +176,7 @@ class _Query:
     def _among(self, rows: Rows) -> Found:
         """Return the best of the columns that the concepts in rows are on."""
         arrays = self._cortex.arrays
-        columns = np.unique(self._cortex.concepts.columns[rows]).astype(np.int64)
+        columns = distinct(self._cortex.concepts.columns[rows]).astype(np.int64)
         self._purse.spend(columns.size * _STEPS_A_ROW)
         scores = np.zeros(columns.size, dtype=np.int64)
         for start in range(0, columns.size, _PORTION):

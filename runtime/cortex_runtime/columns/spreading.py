@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.concepts import NOWHERE
+from cortex_runtime.columns.rooms import distinct
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
@@ -61,7 +62,7 @@ class Spread:
 
     def reached(self) -> Rows:
         """Return the rows, ascending, whose activation rose in any hop."""
-        return np.unique(np.concatenate([_NOBODY, *(hop.targets for hop in self._hops)]))
+        return distinct(np.concatenate([_NOBODY, *(hop.targets for hop in self._hops)]))
 
     def path(self, row: int) -> list[tuple[int, int, int]]:
         """Return the steps (source, type, target) to a row, none for a seed that nothing surpassed."""

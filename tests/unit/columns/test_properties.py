@@ -42,24 +42,86 @@ def tagged(number: int, text: str, *tags: int, dimension: int = 0) -> Put:
     return put(number, text, tags, dimension)
 
 
+def traits(chance: random.Random) -> tuple[list[int], int]:
+    """Mostly few tags of few, so that rows have the same ones; sometimes as many as there may be."""
+    size = chance.choice([0, 1, 2, 3, 5, 9, 40, MAX_TAGS if chance.random() < 0.02 else 1])
+    range_ = range(60) if size < 10 else range(1 << 62)
+    return sorted(tag * 0x9E3779B97F % (1 << 64) for tag in chance.sample(range_, size)), chance.choice(
+        [0, 384]
+    )
+
+
+def check_held(properties: Properties, expected: dict[int, tuple[list[int], int]]) -> None:
+    rows = np.arange(400)
+    sizes, tags = properties.tags_by_row(rows)
+    assert tags.tolist() == [tag for row in range(400) for tag in expected.get(row, ([], 0))[0]]
+    assert sizes.tolist() == [len(expected.get(row, ([], 0))[0]) for row in range(400)]
+    assert properties.dimensions_of(rows).tolist() == [expected.get(row, ([], 0))[1] for row in range(400)]
+    assert properties.vectors == sum(dimension > 0 for _, dimension in expected.values())
+    assert properties.dimension == (384 if properties.vectors else 0)
+    for tag in sorted({tag for held, _ in expected.values() for tag in held})[::7]:
+        having = [row for row in sorted(expected) if tag in expected[row][0]]
+        assert properties.rows_with(tag).tolist() == having
+        first, there = properties.first_from(rows, max(tag, 1) - 1)
+        for row, found, any_ in zip(range(400), first.tolist(), there.tolist(), strict=True):
+            after = [each for each in expected.get(row, ([], 0))[0] if each >= max(tag, 1) - 1]
+            assert (found if any_ else None) == (after[0] if after else None)
+    assert properties.rows_with(3).size == 0
+
+
 def test_tags_are_what_a_dictionary_would_hold() -> None:
     chance, properties = random.Random(5), Properties()
     expected: dict[int, tuple[list[int], int]] = {}
-    for _ in range(4000):
+    check_held(properties, expected)
+    for step in range(4000):
         row = chance.randrange(300)
         if chance.random() < 0.2:
             properties.drop(row)
             expected.pop(row, None)
         else:
-            size = chance.choice([0, 1, 2, 3, 5, 9, 40, MAX_TAGS if chance.random() < 0.02 else 1])
-            tags, dimension = sorted(chance.sample(range(1 << 62), size)), chance.choice([0, 0, 384])
-            properties.set(row, np.array(tags, dtype=np.uint64), dimension)
+            expected[row] = traits(chance)
+            properties.set(row, np.array(expected[row][0], dtype=np.uint64), expected[row][1])
+        if step % 500 == 499:
+            check_held(properties, expected)
+            properties = Properties.from_state(properties.state())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_many_at_once_are_one_after_the_other(seed: int) -> None:
+    chance, together, alone = random.Random(seed), Properties(), Properties()
+    expected: dict[int, tuple[list[int], int]] = {}
+    for fresh in (True, True, False, False):
+        start = len(expected)
+        rows = list(range(start, start + 80)) if fresh else [chance.randrange(200) for _ in range(80)]
+        given = [traits(chance) for _ in rows]
+        for row, (tags, dimension) in zip(rows, given, strict=True):
+            alone.set(row, np.array(tags, dtype=np.uint64), dimension)
             expected[row] = tags, dimension
-        assert properties.vectors == sum(dimension > 0 for _, dimension in expected.values())
-        assert properties.dimension == (384 if properties.vectors else 0)
-    for row in range(400):
-        held = properties.tags_of(row).tolist(), properties.dimension_of(row)
-        assert held == expected.get(row, ([], 0))
+        together.set_many(
+            np.array(rows),
+            np.array([len(tags) for tags, _ in given]),
+            np.array([tag for tags, _ in given for tag in tags], dtype=np.uint64),
+            np.array([dimension for _, dimension in given], dtype=np.uint16),
+        )
+        check_held(together, expected)
+        for name in ("dimensions", "sizes", "starts", "arena", "chains", "list_lengths"):
+            assert np.array_equal(together.state()[name], alone.state()[name]), name
+
+
+def test_a_list_forgets_rows_that_lost_the_tag() -> None:
+    properties, tag = Properties(), np.array([7], dtype=np.uint64)
+    for row in range(1000):
+        properties.set(row, tag, 0)
+    full = properties.steps_to(7)
+    for _ in range(20):
+        for row in range(1000):
+            properties.drop(row)
+            properties.set(row, tag, 0)
+    assert properties.steps_to(7) < 4 * full
+    for row in range(995):
+        properties.drop(row)
+    assert properties.steps_to(7) <= 2 * (5 + 9)
+    assert properties.rows_with(7).tolist() == [995, 996, 997, 998, 999]
 
 
 def test_rooms_that_were_given_up_are_used_again() -> None:
