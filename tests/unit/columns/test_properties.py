@@ -29,6 +29,7 @@ from cortex_runtime.columns import (
 )
 from cortex_runtime.columns.model import MAX_TAGS
 from cortex_runtime.columns.properties import Properties
+from cortex_runtime.columns.rooms import RowLists
 from unit.columns.worlds import ENCODER, QUICK, everything_of, identifier, inherit, plain, put, streams
 
 
@@ -90,9 +91,10 @@ def test_tags_are_what_a_dictionary_would_hold() -> None:
 def test_many_at_once_are_one_after_the_other(seed: int) -> None:
     chance, together, alone = random.Random(seed), Properties(), Properties()
     expected: dict[int, tuple[list[int], int]] = {}
-    for fresh in (True, True, False, False):
-        start = len(expected)
-        rows = list(range(start, start + 80)) if fresh else [chance.randrange(200) for _ in range(80)]
+    for first, last in ((0, 79), (80, 159), (160, 199), (0, 250)):
+        rows = (
+            list(range(first, first + 80)) if last < 160 else [chance.randint(first, last) for _ in range(80)]
+        )
         given = [traits(chance) for _ in rows]
         for row, (tags, dimension) in zip(rows, given, strict=True):
             alone.set(row, np.array(tags, dtype=np.uint64), dimension)
@@ -131,6 +133,18 @@ def test_rooms_that_were_given_up_are_used_again() -> None:
             properties.set(row, np.arange(1 + (row + round_) % 10, dtype=np.uint64), 0)
         sizes.append(properties.nbytes)
     assert sizes[-1] < 3 * sizes[0]
+
+
+def test_lists_use_rooms_again() -> None:
+    lists = RowLists(3)
+    for round_ in range(300):
+        lists.replace(1, np.arange(100 + round_ % 200, dtype=np.int32))
+        lists.add(np.array([2, 0, 2]), np.array([round_, 1, 2]))
+        lists.replace(0, np.zeros(0, dtype=np.int32))
+    assert lists.of(1).tolist() == list(range(299))[: 100 + 299 % 200]
+    assert lists.of(2).tolist() == [row for round_ in range(300) for row in (round_, 2)]
+    assert lists.of(0).tolist() == []
+    assert lists.nbytes < 4 * 6000
 
 
 def test_a_row_without_tags_costs_8_bytes_at_most() -> None:
