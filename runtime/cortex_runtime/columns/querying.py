@@ -24,7 +24,7 @@ Rows = npt.NDArray[np.int64]
 MAX_IDS = 64
 _STEPS_A_ROW = 10  # fetching a column's bits costs as much as visiting so many postings
 _PORTION = 1 << 16  # columns whose bits are fetched at a time
-_A_LOOK_UP = 1.0  # is worth so many postings for each step
+_A_LOOK_UP = 6  # costs so many times what finding the concepts costs, when their columns are scored, too
 _FIRST_LOOKED_THROUGH = 4  # times k: so many of the best columns are looked through for those that hold
 _MOST_LOOKED_THROUGH = 8192
 _FIRST_CHECKED = 256
@@ -154,7 +154,7 @@ class _Query:
         """
         found, limit = Found(_NOBODY, _NOBODY), _FIRST_LOOKED_THROUGH * self._k
         with self._affordable():
-            while wanted.steps > _A_LOOK_UP * self._cost_of_search() and limit <= _MOST_LOOKED_THROUGH:
+            while _A_LOOK_UP * wanted.steps > self._cost_of_search() and limit <= _MOST_LOOKED_THROUGH:
                 every = self._search(limit)
                 found = self._that_hold(every, wanted)
                 if found.columns.size == self._k or every.columns.size < limit:

@@ -99,9 +99,9 @@ FILTERS: list[Where] = [
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How a filter is met: the property's concepts first, or the best columns first, a few or all of them."""
     if request.param == "looked up":
-        monkeypatch.setattr(module, "_A_LOOK_UP", 1e9)
+        monkeypatch.setattr(module, "_A_LOOK_UP", 0)
     else:
-        monkeypatch.setattr(module, "_A_LOOK_UP", 0.0)
+        monkeypatch.setattr(module, "_A_LOOK_UP", 1 << 60)
         monkeypatch.setattr(module, "_FIRST_LOOKED_THROUGH", 1)
         monkeypatch.setattr(module, "_FIRST_CHECKED", 2)
         if request.param == "looked through a few":
