@@ -2,7 +2,7 @@
 """Measure the column engine beside its peers. Exit code 3 when something that must be reached is not.
 
     scripts/bench/columns.py                                    everything, at 1,000,000 columns
-    scripts/bench/columns.py --set big --columns 20000          a look, in a minute or two
+    scripts/bench/columns.py --set big --columns 20000          a look, in a few minutes
 
 README.md beside this file says what is measured, and how.
 """
@@ -32,15 +32,18 @@ if Path(sys.prefix) != ROOT / ".venv":  # run by any Python: go on in the projec
     os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 import argparse  # noqa: E402
+import fcntl  # noqa: E402
 import importlib.util  # noqa: E402
 import json  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
 
 from columnbench import corpus, plot, report, targets  # noqa: E402
 from columnbench.contest import Contest, Options, Results, say  # noqa: E402
 from columnbench.worker import ENGINE, ONE_THREAD, PEERS  # noqa: E402
 
 SETS = tuple(corpus.SWAPPED)
-MISSED = 3
+MISSED, LOCKED = 3, 6
 NOT_PUBLISHED = {
     "htm.core": "the package index has no such package: it would have to be built from a checkout"
 }
@@ -61,11 +64,12 @@ def parse() -> tuple[Options, argparse.Namespace]:
     add("--work", type=Path, default=work_directory(), help="where texts and indexes are kept")
     add("--input", type=Path, help="an import file instead of WordNet")
     add("--build-limit", type=float, default=3600, help="seconds a peer may take to build its index")
-    add("--rank-limit", type=float, default=1800, help="seconds a peer may take to answer all queries once")
+    add("--rank-limit", type=float, default=2400, help="seconds a peer may take to answer queries, a run")
     add("--turn-limit", type=float, default=15, help="seconds of a turn (default 15)")
     add("--output", choices=("table", "json"), default="table")
     add("--plot", type=Path, help="where to draw (default: columns.png in the work directory)")
     add("--profile", action="store_true", help="show where the engine's time goes")
+    add("--prepare", action="store_true", help="only build what is kept, and let the peers answer")
     arguments = parser.parse_args()
     peers = chosen_peers(parser, arguments.peers)
     if arguments.cpu not in os.sched_getaffinity(0):
@@ -106,10 +110,21 @@ def work_directory() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "cortexkg" / "bench"
 
 
-def measure(options: Options, sets: tuple[str, ...]) -> list[Results]:
+@contextmanager
+def locked(work: Path) -> Iterator[None]:
+    """Let one run at a time use the work directory. Exits with 6 when there is another."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Error: another run uses {work}: wait for its end, or name another directory by --work.")
+            sys.exit(LOCKED)
+        yield
+
+
+def measure(options: Options, sets: tuple[str, ...], base: list[str]) -> list[Results]:
     """Measure set by set."""
-    options.work.mkdir(parents=True, exist_ok=True)
-    base = corpus.read_base(options.input, options.work)
     results = []
     for name in sets:
         results.append(Contest(name, base, options).run())
@@ -131,7 +146,13 @@ def main() -> int:
     options, arguments = parse()
     os.environ.update(ONE_THREAD)
     sets = tuple(name for name in SETS if name in (arguments.set or SETS))
-    results = measure(options, sets)
+    with locked(options.work):
+        base = corpus.read_base(options.input, options.work)
+        if arguments.prepare:
+            for name in sets:
+                Contest(name, base, options).prepare()
+            return 0
+        results = measure(options, sets, base)
     figures = {(each.set, kernels): each.figures[kernels] for each in results for kernels in each.figures}
     table = targets.rows(figures, sets, options.peers, options.kernels)
     draw(results, arguments.plot or options.work / "columns.png")

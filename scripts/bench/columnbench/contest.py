@@ -24,7 +24,9 @@ from columnbench.worker import ENGINE, ContestantFailedError, Runner
 
 RECALLED = 200
 SPREAD = 500
+_RUNS, _QUERIES = 5, 2_000  # fewer of them are taken from the same files
 _RANKED_AT_ONCE = 30.0
+_LESSER_SHARE = 0.25  # of --rank-limit, for queries with typing errors
 _COLUMNS_A_BATCH = 50_000  # at a million columns a turn adds 20 batches
 KINDS = ("single", "typos", "common", "long")
 
@@ -87,15 +89,24 @@ class Contest:
 
     def __init__(self, name: str, base: list[str], options: Options) -> None:
         self._name, self._options = name, options
-        self._case = self._prepare(base)
+        self._case = self._make_case(base)
         self._results = Results(name, self._case.columns)
         self._runners: dict[str, Runner] = {}
+
+    def prepare(self) -> None:
+        """Have everything built and answered that is kept, and nothing measured."""
+        try:
+            self._record()
+            self._start(self._options.peers)
+            self._quality()
+        finally:
+            self.close()
 
     def run(self) -> Results:
         """Measure everything."""
         try:
             self._record()
-            self._start()
+            self._start((*self._engine_names(), *self._options.peers))
             self._quality()
             self._recall()
             self._turns()
@@ -105,25 +116,30 @@ class Contest:
             if self._options.profile:
                 self._profiles()
         finally:
-            for runner in self._runners.values():
-                runner.close()
+            self.close()
         return self._results
 
-    def _prepare(self, base: list[str]) -> Case:
+    def close(self) -> None:
+        """End the contestants."""
+        for runner in self._runners.values():
+            runner.close()
+
+    def _make_case(self, base: list[str]) -> Case:
         options, name = self._options, self._name
         columns = min(options.columns, len(base)) if name == "wordnet" else options.columns
         batches = min(20, max(2, columns // _COLUMNS_A_BATCH))
-        extras = options.runs * (2 * batches * BATCH + SINGLES)
-        made = f"{corpus.VERSION}-{corpus.digest_of(base)}-{extras}-{options.queries}"
+        turns, queries = max(options.runs, _RUNS), max(options.queries, _QUERIES)
+        extras = turns * (2 * batches * BATCH + SINGLES)
+        made = f"{corpus.VERSION}-{corpus.digest_of(base)}-{extras}-{queries}"
         directory = options.work / f"{name}-{columns}-{made}"
         if not corpus.is_written(directory):
             begun = perf_counter()
-            corpus.write(corpus.make(name, base, columns, extras, options.queries), directory)
+            corpus.write(corpus.make(name, base, columns, extras, queries), directory)
             say(f"{name}: {columns:,} texts made in {perf_counter() - begun:.0f} s")
         encoded = directory / f"engine-{source_digest()}"
         return Case(
             directory, encoded, directory / f"peers-{_locked()}", columns, options.cpu, options.build_limit,
-            batches, options.runs,
+            batches, turns, options.queries,
         )  # fmt: skip
 
     def _record(self) -> None:
@@ -143,9 +159,11 @@ class Contest:
         for what, seconds in json.loads(stamp.read_text()).items():
             say(f"{self._name}: {what}: {seconds:.1f}")
 
-    def _start(self) -> None:
-        engines = [name for name, kernels in ENGINE.items() if kernels in self._options.kernels]
-        for name in (*engines, *self._options.peers):
+    def _engine_names(self) -> tuple[str, ...]:
+        return tuple(name for name, kernels in ENGINE.items() if kernels in self._options.kernels)
+
+    def _start(self, names: tuple[str, ...]) -> None:
+        for name in names:
             say(f"{self._name}: {name}: building or loading")
             runner = Runner(name, self._case)
             self._runners[name] = runner
@@ -156,9 +174,9 @@ class Contest:
                     f"{self._name}: {name}: "
                     + ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())
                 )
-        for name in engines:
-            figures = self._results.contestants[name]
-            self._results.figures[ENGINE[name]] = {"bytes": figures["bytes a column"]}
+        for runner, kernels in self._engines():
+            figures = self._results.contestants[runner.name]
+            self._results.figures[kernels] = {"bytes": figures["bytes a column"]}
 
     @contextlib.contextmanager
     def _may_be_left_out(self, name: str) -> Iterator[None]:
@@ -173,12 +191,15 @@ class Contest:
             self._runners.pop(name).close()
             self._results.contestants.pop(name, None)
 
+    def _queries(self) -> dict[str, list[corpus.Query]]:
+        return corpus.read_queries(self._case.directory, self._options.queries)
+
     def _contestants(self) -> list[Runner]:
         return list(self._runners.values())
 
     def _quality(self) -> None:
         """Rank every query once: mean reciprocal ranks, and the engine's against the best text peer's."""
-        queries = corpus.read_queries(self._case.directory)
+        queries = self._queries()
         ranks: dict[str, Any] = {}
         for kind, name_of in ((self._options.query_set, "MRR"), ("typos", "MRR with typing errors")):
             wanted = [query.wanted for query in queries[kind]]
@@ -200,14 +221,15 @@ class Contest:
         answers: list[list[int]] = (
             json.loads(kept.read_text()) if runner.name not in ENGINE and kept.exists() else []
         )
-        deadline = perf_counter() + self._options.rank_limit
+        share = 1.0 if kind == self._options.query_set else _LESSER_SHARE
+        deadline = perf_counter() + share * self._options.rank_limit
         while len(answers) < count and perf_counter() < deadline:
             answers += runner.ask("ranks", kind, len(answers), _RANKED_AT_ONCE)
             if runner.name not in ENGINE:
                 kept.write_text(json.dumps(answers))
             if len(answers) < count:
                 say(f"{self._name}: {runner.name}: {len(answers):,} of {count:,} queries answered")
-        return answers
+        return answers[:count]
 
     def _index_digest(self, name: str) -> str:
         """Return what tells a peer's index from one made of other bits."""
@@ -218,7 +240,8 @@ class Contest:
         text = [name for name in TEXT_PEERS if name in ranks]
         if not text:
             return
-        best = max(text, key=lambda name: float(ranks[name].mean()))
+        answered = min(ranks[name].size for name in text)
+        best = max(text, key=lambda name: float(ranks[name][:answered].mean()))
         self._results.best_text_peer = best
         for name, kernels in ENGINE.items():
             if name in ranks:
@@ -231,7 +254,7 @@ class Contest:
                 }  # fmt: skip
 
     def _recall(self) -> None:
-        queries = corpus.read_queries(self._case.directory)[self._options.query_set]
+        queries = self._queries()[self._options.query_set]
         for runner, kernels in self._engines():
             found = runner.ask("recall", [query.text for query in queries[:RECALLED]])
             self._results.contestants[runner.name] |= found
@@ -345,6 +368,6 @@ class Contest:
                 self._results.figures[kernels]["same"] = float(len(set(digests.values())) == 1)
 
     def _profiles(self) -> None:
-        queries = [query.text for query in corpus.read_queries(self._case.directory)[self._options.query_set]]
+        queries = [query.text for query in self._queries()[self._options.query_set]]
         for runner, kernels in self._engines():
             self._results.profiles[kernels] = runner.ask("profile", queries)

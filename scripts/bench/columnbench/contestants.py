@@ -25,7 +25,7 @@ class Case:
     directory: of the set: texts, extras, queries. encoded: what the engine made of them. peers: where peers
     keep what they built. columns: how many texts. cpu: the processor all contestants share, in turns. limit:
     seconds that a peer may take to build its index. batches: of 256 texts that are added in a turn. turns:
-    how many turns there are.
+    how many turns there may be. queries: of each kind, at most.
     """
 
     directory: Path
@@ -36,6 +36,7 @@ class Case:
     limit: float
     batches: int
     turns: int
+    queries: int
 
     def check(self, deadline: float, done: int) -> None:
         """Raise LeftOut when it takes too long."""

@@ -70,8 +70,8 @@ def order(random: np.random.Generator, count: int) -> Ints:
 
 def vary(
     texts: list[str], count: int, swapped: tuple[float, float], random: np.random.Generator
-) -> list[str]:
-    """Return `count` variants of texts, in random order.
+) -> tuple[list[str], Ints]:
+    """Return `count` variants of texts, in random order, and of which text each is one.
 
     Of each variant a share of its words, drawn from `swapped`, is replaced by words drawn from all texts as
     often as they occur there. Every text is taken equally often (one more or less).
@@ -97,12 +97,18 @@ def vary(
             " ".join(taken[start:end])
             for start, end in zip(first.tolist(), (first + lengths).tolist(), strict=True)
         )
-    return variants
+    return variants, sources
 
 
-def drop(text: str, random: np.random.Generator) -> str:
-    """Return a text without 30 % of its words, or all of it when none would be left."""
-    words = text.split()
+def glosses(texts: list[str]) -> Ints:
+    """Return at which word the gloss of each text begins: after the first semicolon, else at 0."""
+    return np.array(
+        [text.partition(";")[0].count(" ") + 1 if "; " in text else 0 for text in texts], dtype=np.int64
+    )
+
+
+def drop(words: list[str], random: np.random.Generator) -> str:
+    """Return the text of words without 30 % of them, or of all of them when none would be left."""
     kept = [word for word, chance in zip(words, random.random(len(words)), strict=True) if chance >= DROPPED]
     return " ".join(kept or words)
 
@@ -147,15 +153,20 @@ def _long_query(texts: list[str], random: np.random.Generator) -> str:
     return " ".join(words[:LONG_WORDS])
 
 
-def make_queries(name: str, texts: list[str], count: int) -> dict[str, list[Query]]:
-    """Return the sets of queries: report and tuning (of different texts), typos, common, long."""
+def make_queries(name: str, texts: list[str], begins: Ints, count: int) -> dict[str, list[Query]]:
+    """Return the sets of queries: report and tuning (of different texts), typos, common, long.
+
+    begins: at which word the gloss of each text begins.
+    """
     shuffled = order(generator(name, "wanted"), len(texts)).tolist()
     half = len(texts) // 2
     wanted = {"report": shuffled[: min(count, half)], "tuning": shuffled[::-1][: min(TUNING_QUERIES, half)]}
     queries: dict[str, list[Query]] = {}
     for kind, numbers in wanted.items():
         random = generator(name, kind)
-        queries[kind] = [Query(drop(texts[number], random), number) for number in numbers]
+        queries[kind] = [
+            Query(drop(texts[number].split()[begins[number] :], random), number) for number in numbers
+        ]
     random = generator(name, "typos")
     queries["typos"] = [Query(mistype(query.text, random), query.wanted) for query in queries["report"]]
     random, common = generator(name, "common"), common_words(texts)
@@ -168,14 +179,12 @@ def make_queries(name: str, texts: list[str], count: int) -> dict[str, list[Quer
 def make(name: str, base: list[str], columns: int, extras: int, queries: int) -> Corpus:
     """Return a set of `columns` texts made from the texts of WordNet (of which it has at most all)."""
     if name == "wordnet":
-        texts = [base[number] for number in order(generator(name, "texts"), len(base))[:columns].tolist()]
+        sources = order(generator(name, "texts"), len(base))[:columns]
+        texts = [base[number] for number in sources.tolist()]
     else:
-        texts = vary(base, columns, SWAPPED[name], generator(name, "texts"))
-    return Corpus(
-        texts,
-        vary(base, extras, SWAPPED[name], generator(name, "extras")),
-        make_queries(name, texts, queries),
-    )
+        texts, sources = vary(base, columns, SWAPPED[name], generator(name, "texts"))
+    more, _ = vary(base, extras, SWAPPED[name], generator(name, "extras"))
+    return Corpus(texts, more, make_queries(name, texts, glosses(base)[sources], queries))
 
 
 def read_base(path: Path | None, work: Path) -> list[str]:
@@ -220,7 +229,7 @@ def read_lines(directory: Path, name: str) -> list[str]:
     return (directory / f"{name}.txt").read_text(encoding="utf-8").splitlines()
 
 
-def read_queries(directory: Path) -> dict[str, list[Query]]:
-    """Return the queries by their kind."""
+def read_queries(directory: Path, count: int) -> dict[str, list[Query]]:
+    """Return the queries by their kind, at most `count` of each."""
     raw = json.loads((directory / "queries.json").read_text(encoding="utf-8"))
-    return {kind: [Query(text, wanted) for text, wanted in queries] for kind, queries in raw.items()}
+    return {kind: [Query(text, wanted) for text, wanted in queries[:count]] for kind, queries in raw.items()}

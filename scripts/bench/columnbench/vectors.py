@@ -198,13 +198,15 @@ class Hnswlib(Vectors):
     name = "hnswlib"
 
     def _open(self) -> None:
-        hnswlib = package("hnswlib", "hnswlib, which needs a C++ compiler,")
+        self._hnswlib = package("hnswlib", "hnswlib, which needs a C++ compiler,")
         self._projection = Projection(self._scorer.weights)
-        self._index = hnswlib.Index(space="cosine", dim=PROJECTED)
+
+    def _fill(self) -> None:
+        self._index = self._hnswlib.Index(space="cosine", dim=PROJECTED)
         self._index.init_index(
             max_elements=self._case.columns, M=LINKS, ef_construction=EXPANSION, random_seed=8
         )
-        self._index.set_num_threads(1)
+        super()._fill()
 
     def _vectors(self, rows: npt.NDArray[np.uint16]) -> Any:
         return self._projection(rows)
@@ -216,6 +218,7 @@ class Hnswlib(Vectors):
         self._index.save_index(str(path))
 
     def _load(self, path: Path) -> None:
+        self._index = self._hnswlib.Index(space="cosine", dim=PROJECTED)
         self._index.load_index(str(path), max_elements=self._case.columns)
         self._index.set_num_threads(1)
         self._index.set_ef(EXPANSION)

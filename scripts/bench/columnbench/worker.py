@@ -53,7 +53,8 @@ class Asking:
     """Asks a contestant sets of queries, and takes the time."""
 
     def __init__(self, contestant: Contestant, case: Case) -> None:
-        self._contestant, self._queries = contestant, corpus.read_queries(case.directory)
+        self._contestant = contestant
+        self._queries = corpus.read_queries(case.directory, case.queries)
         self._prepared: dict[str, list[Any]] = {}
         self._next: dict[tuple[str, str], int] = {}
 

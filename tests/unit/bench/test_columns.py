@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -68,6 +69,14 @@ def test_a_second_run_takes_what_was_built(work: Path) -> None:
         one, other = (each["sets"]["wordnet"]["contestants"]["fts5"][name] for each in (first, second))
         assert one == other
     assert {row["kernels"] for row in second["table"]} == {"numpy"}
+
+
+def test_one_run_at_a_time_uses_a_directory(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run("--work", tmp_path, "--set", "big", "--columns", "10")
+    assert done.returncode == 6
+    assert "another run" in done.stderr
 
 
 @pytest.mark.parametrize(

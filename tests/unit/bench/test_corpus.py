@@ -46,23 +46,19 @@ def test_other_sets_have_other_lines() -> None:
 @pytest.mark.parametrize("shares", [(0.3, 0.6), (0.75, 0.95)])
 def test_a_variant_has_its_share_of_other_words(shares: tuple[float, float]) -> None:
     distinct = [" ".join(f"t{text}w{place}" for place in range(30)) for text in range(200)]
-    variants = corpus.vary(distinct, 400, shares, corpus.generator("any", "test"))
+    variants, sources = corpus.vary(distinct, 400, shares, corpus.generator("any", "test"))
     swapped = []
-    for variant in variants:
-        words = variant.split()
-        source, kept = Counter(word.partition("w")[0] for word in words).most_common(1)[0]
-        assert words == [
-            word if word.startswith(f"{source}w") else words[place] for place, word in enumerate(words)
-        ]
-        swapped.append(1 - kept / 30)
+    for variant, source in zip(variants, sources.tolist(), strict=True):
+        swapped.append(differing(variant, distinct[source]))
     assert sum(swapped) / len(swapped) == pytest.approx(sum(shares) / 2, abs=0.03)
 
 
 def test_every_text_is_varied_equally_often_and_the_order_is_not_that_of_the_texts() -> None:
     distinct = [" ".join([f"t{text}"] * 20) for text in range(50)]
-    variants = corpus.vary(distinct, 500, (0.1, 0.2), corpus.generator("any", "test"))
+    variants, taken = corpus.vary(distinct, 500, (0.1, 0.2), corpus.generator("any", "test"))
     sources = [Counter(variant.split()).most_common(1)[0][0] for variant in variants]
     assert set(Counter(sources).values()) == {10}
+    assert sources == [f"t{number}" for number in taken.tolist()]
     assert sources[:50] != [f"t{text}" for text in range(50)]
 
 
@@ -70,7 +66,7 @@ def test_words_come_in_as_often_as_they_occur() -> None:
     texts = ["often often often rare"] * 100
     words = Counter(
         word
-        for text in corpus.vary(texts, 2000, (1.0, 1.0), corpus.generator("any", "test"))
+        for text in corpus.vary(texts, 2000, (1.0, 1.0), corpus.generator("any", "test"))[0]
         for word in text.split()
     )
     assert words["often"] / words["rare"] == pytest.approx(3, rel=0.1)
@@ -90,16 +86,26 @@ def test_queries_are_of_texts_that_are_there_and_tuning_is_on_others() -> None:
     assert kept / total == pytest.approx(0.7, abs=0.03)
 
 
+def test_queries_are_of_the_gloss_alone() -> None:
+    texts = ["dog, domestic dog; a barking animal", "no words before it", "cat; a; b c"] * 20
+    assert corpus.glosses(texts)[:3].tolist() == [3, 0, 1]
+    for query in corpus.make("wordnet", texts, 60, 1, 30).queries["report"]:
+        assert not {"dog,", "domestic", "dog;", "cat;"} & set(query.text.split())
+    variants = corpus.make("big", ["head head head; " + "gloss " * 20] * 50, 100, 1, 50)
+    heads = [query.text.split().count("head") for query in variants.queries["report"]]
+    assert sum(heads) / len(heads) < 2  # only such as were drawn into the gloss
+
+
 def test_common_queries_have_only_common_words() -> None:
     texts = [f"the {'of ' * (number % 2)}unique{number}" for number in range(1000)]
     assert corpus.common_words(texts) == ["of", "the"]
-    queries = corpus.make_queries("wordnet", texts, 10)["common"]
+    queries = corpus.make_queries("wordnet", texts, corpus.glosses(texts), 10)["common"]
     assert len(queries) == corpus.COMMON_QUERIES
     assert {word for query in queries for word in query.text.split()} == {"of", "the"}
 
 
 def test_long_queries_have_thirty_words() -> None:
-    queries = corpus.make_queries("wordnet", BASE, 10)["long"]
+    queries = corpus.make_queries("wordnet", BASE, corpus.glosses(BASE), 10)["long"]
     assert {len(query.text.split()) for query in queries} == {30}
 
 
@@ -121,4 +127,5 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert corpus.is_written(directory)
     assert corpus.read_lines(directory, "texts") == made.texts
     assert corpus.read_lines(directory, "extras") == made.extras
-    assert corpus.read_queries(directory) == made.queries
+    assert corpus.read_queries(directory, 1000) == made.queries
+    assert corpus.read_queries(directory, 3)["common"] == made.queries["common"][:3]
