@@ -136,8 +136,8 @@ def serve(pipe: Connection, name: str, case: Case) -> None:
         while True:
             method, arguments = pipe.recv()
             pipe.send(_answered(owners, name, case, method, arguments))
-    except EOFError:
-        pass
+    except (EOFError, BrokenPipeError):
+        pass  # who asks has closed the pipe, maybe before the answer
     finally:
         if owners and hasattr(owners[0], "close"):
             owners[0].close()
