@@ -184,7 +184,7 @@ class Contest:
         try:
             yield
         except (LeftOut, ContestantFailedError) as reason:
-            if name in ENGINE:
+            if name in ENGINE and not isinstance(reason, LeftOut):
                 raise
             self._results.left_out[name] = str(reason).strip().splitlines()[-1]
             say(f"{self._name}: {name} is left out: {reason}")

@@ -14,7 +14,7 @@ from time import perf_counter
 import numpy as np
 
 from columnbench import corpus
-from columnbench.contestants import TOP, Case
+from columnbench.contestants import TOP, Case, LeftOut
 from columnbench.encoded import BATCH, Encoded, FullScan, padded, read_frames, span, write_frames
 from cortex_runtime.columns import Cortex, Decisions, Encoder, Encoding, Put, QueryResult
 from cortex_runtime.columns.decisions import Kind
@@ -106,9 +106,12 @@ class Recorder:
 class Engine:
     """A cortex with some kernels. All of them apply the same recorded decisions."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, kernels: str) -> None:
         self._case = case
         self._cortex, self._encoder = Cortex(), Encoder()
+        chosen = getattr(getattr(self._cortex, "kernels", None), "name", "numpy")
+        if chosen != kernels:
+            raise LeftOut(f"with CORTEX_KERNELS={kernels} this engine runs on {chosen}")
         self._refused = 0
         self._extras: list[str] = []
 

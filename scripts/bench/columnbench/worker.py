@@ -43,7 +43,7 @@ class ContestantFailedError(Exception):
 def make(name: str, case: Case) -> Any:
     """Return a contestant, or what records the engine's decisions ("record-" and the kernels)."""
     if name in ENGINE:
-        return Engine(case)
+        return Engine(case, ENGINE[name])
     if name.startswith("record-"):
         return Recorder(case)
     return PEERS[name](case)

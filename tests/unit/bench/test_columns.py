@@ -46,12 +46,16 @@ def test_everything_is_measured_and_the_exit_code_is_the_verdict(work: Path) -> 
     table = {(row["figure"], row["kernels"]): row for row in output["table"]}
     met = all(row["verdict"] in ("aim met", "must met") for row in table.values())
     assert code == (0 if met else 3)
-    for kernels in ("numba", "numpy"):
-        assert table["recall@10 against a full scan", kernels]["measured"] == 1
-        assert table["both kernels have the same arrays", kernels]["measured"] == 1
-    assert not any("usearch" in figure for figure, _ in table)
     found = output["sets"]["big"]
-    assert set(found["contestants"]) == {"engine-numba", "engine-numpy", "fts5"}
+    there = [kernels for kernels in ("numba", "numpy") if f"engine-{kernels}" not in found["left_out"]]
+    assert "numpy" in there
+    for kernels in there:
+        assert table["recall@10 against a full scan", kernels]["measured"] == 1
+        assert table["both kernels have the same arrays", kernels]["measured"] == (
+            1 if len(there) > 1 else None
+        )
+    assert not any("usearch" in figure for figure, _ in table)
+    assert set(found["contestants"]) == {"fts5", *(f"engine-{kernels}" for kernels in there)}
     assert found["best_text_peer"] == "fts5"
     assert found["latencies"]["fts5"]["single"]["queries"] == 80
     assert "htm.core" in found["left_out"]
