@@ -71,7 +71,7 @@ class _Run:
 
     def _place(self, index: int, kind: int, column: int, operation: int) -> None:
         concepts = self._cortex.concepts
-        row = concepts.row_of(self._ids[index])
+        row = concepts.insert(self._ids[index])
         if kind == Kind.TAKE:
             _wake(self._cortex, operation)
             if self._cortex.free.rests_until(column) is not None:
@@ -116,7 +116,7 @@ class _Run:
     def _relate(self, edge: tuple[int, bytes, bytes, int, float]) -> None:
         cortex = self._cortex
         kind, source, target, number, weight = edge
-        rows = cortex.concepts.row_of(source), cortex.concepts.row_of(target)
+        rows = cortex.concepts.insert(source), cortex.concepts.insert(target)
         if kind == Kind.RELATE:
             cortex.relationships.set(*rows, number, weight)
         else:
@@ -190,4 +190,4 @@ def _end_refractoriness(cortex: Cortex) -> None:
 def _forget_unless_needed(cortex: Cortex, row: int) -> None:
     incoming = cortex.relationships.incoming
     if cortex.concepts.columns[row] == NOWHERE and (row >= incoming.size or not incoming[row]):
-        cortex.concepts.forget(row)
+        cortex.concepts.discard(row)

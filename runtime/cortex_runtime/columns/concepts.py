@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.growth import grown
-from cortex_runtime.columns.model import ID_BYTES
+from cortex_runtime.columns.identifiers import NO_ROW, Identifiers, Rows
 
 NOWHERE = -1
 
 
-class Concepts:
+class Concepts(Identifiers):
     """One row an id. An id that is only known as the target of relationships is on no column (NOWHERE).
 
     ids uint8[M, 16], columns int32[M], operations int64[M] (by which it came to its column); the concepts
@@ -22,27 +23,39 @@ class Concepts:
     """
 
     def __init__(self) -> None:
-        self.rows: dict[bytes, int] = {}
-        self.ids = np.zeros((0, ID_BYTES), dtype=np.uint8)
+        super().__init__()
         self.columns = np.zeros(0, dtype=np.int32)
         self.operations = np.zeros(0, dtype=np.int64)
         self.placed = 0
         self._before = np.zeros(0, dtype=np.int32)
         self._after = np.zeros(0, dtype=np.int32)
         self._first = np.zeros(0, dtype=np.int32)
-        self._unused: list[int] = []
-        self._end = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays; the dictionary of ids is not counted."""
-        parts = (self.ids, self.columns, self.operations, self._before, self._after, self._first)
-        return sum(part.nbytes for part in parts)
+        """Bytes held, room to grow included."""
+        parts = (self.columns, self.operations, self._before, self._after, self._first)
+        return super().nbytes + sum(part.nbytes for part in parts)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what `restore` takes."""
+        rows = slice(0, self._end)
+        return super().state() | {
+            "columns": self.columns[rows], "operations": self.operations[rows],
+            "before": self._before[rows], "after": self._after[rows], "first": self._first,
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Become what another one was when it told its state; it goes on in the state's arrays."""
+        super().restore(state)
+        self.columns, self.operations = state["columns"], state["operations"]
+        self._before, self._after, self._first = state["before"], state["after"], state["first"]
+        self.placed = int((self.columns != NOWHERE).sum())
 
     def column_of(self, identifier: bytes) -> int | None:
         """Return the column of a concept, None when there is no such concept."""
-        row = self.rows.get(identifier)
-        column = NOWHERE if row is None else int(self.columns[row])
+        row = self.row_of(identifier)
+        column = NOWHERE if row == NO_ROW else self.columns.item(row)
         return None if column == NOWHERE else column
 
     def id_of(self, row: int) -> bytes:
@@ -60,21 +73,8 @@ class Concepts:
     def waiting_rows(self) -> npt.NDArray[np.int64]:
         """Return the rows of all ids that are only known as targets."""
         waiting = self.columns[: self._end] == NOWHERE
-        waiting[self._unused] = False
+        waiting[self.unused_rows()] = False
         return np.flatnonzero(waiting)
-
-    def row_of(self, identifier: bytes) -> int:
-        """Return the row of an id, a new one when it is not known."""
-        row = self.rows.get(identifier)
-        if row is None:
-            if self._unused:
-                row = self._unused.pop()
-            else:
-                row, self._end = self._end, self._end + 1
-                self._make_room(self._end)
-            self.rows[identifier] = row
-            self.ids[row] = np.frombuffer(identifier, dtype=np.uint8)
-        return row
 
     def place(self, row: int, column: int, operation: int) -> None:
         """Put a concept on a column."""
@@ -87,6 +87,23 @@ class Concepts:
             self._before[first] = row
         self._first[column] = row
         self.placed += 1
+
+    def place_many(self, rows: Rows, columns: Rows, operations: Rows) -> None:
+        """Put concepts that are on no column on columns, as by `place` one by one. All int64[n]."""
+        self._first = grown(self._first, int(columns.max(initial=-1)) + 1, fill=-1)
+        self.columns[rows], self.operations[rows] = columns, operations
+        order = np.argsort(columns, kind="stable")
+        chained, on = rows[order], columns[order]
+        same = on[1:] == on[:-1]  # as the one before, which it comes to stand before
+        earliest, latest = np.append(True, ~same)[: rows.size], np.append(~same, True)[: rows.size]
+        firsts = self._first[on[earliest]]
+        self._after[chained[earliest]] = firsts
+        self._before[firsts[firsts >= 0]] = chained[earliest][firsts >= 0]
+        self._after[chained[1:][same]] = chained[:-1][same]
+        self._before[chained[:-1][same]] = chained[1:][same]
+        self._before[chained[latest]] = -1
+        self._first[on[latest]] = chained[latest]
+        self.placed += rows.size
 
     def displace(self, row: int) -> None:
         """Take a concept off its column."""
@@ -101,12 +118,6 @@ class Concepts:
         self._before[row] = self._after[row] = -1
         self.placed -= 1
 
-    def forget(self, row: int) -> None:
-        """Give a row back whose id is on no column and no relationship's target."""
-        del self.rows[self.id_of(row)]
-        self.ids[row] = 0
-        self._unused.append(row)
-
     def _chain(self, column: int) -> Iterator[int]:
         row = int(self._first[column]) if column < self._first.size else -1
         while row >= 0:
@@ -114,7 +125,7 @@ class Concepts:
             row = int(self._after[row])
 
     def _make_room(self, size: int) -> None:
-        self.ids = grown(self.ids, size)
+        super()._make_room(size)
         self.columns = grown(self.columns, size, fill=NOWHERE)
         self.operations = grown(self.operations, size)
         self._before = grown(self._before, size, fill=-1)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
-from cortex_runtime.columns.concepts import Concepts
+from cortex_runtime.columns.concepts import NOWHERE, Concepts
 from cortex_runtime.columns.decisions import Decisions
 from cortex_runtime.columns.digest import digest_of
 from cortex_runtime.columns.encoding import Encoding
 from cortex_runtime.columns.filtering import Where
 from cortex_runtime.columns.free import FreeColumns
+from cortex_runtime.columns.identifiers import NO_ROW
 from cortex_runtime.columns.model import (
     ConceptRecord,
     CortexSettings,
@@ -117,14 +118,14 @@ class Cortex:
 
     def ancestors_of(self, identifier: bytes) -> tuple[bytes, ...]:
         """Return the concepts from which a concept inherits, nearest first."""
-        row = self.concepts.rows.get(identifier)
-        ancestors = () if row is None else inheritance.ancestors_of(self, row)
+        row = self.concepts.row_of(identifier)
+        ancestors = () if row == NO_ROW else inheritance.ancestors_of(self, row)
         return tuple(self.concepts.id_of(ancestor) for ancestor in ancestors)
 
     def relationships_of(self, identifier: bytes) -> list[RelationshipRecord]:
         """Return the relationships from a concept, pending ones included, by type and target."""
-        row = self.concepts.rows.get(identifier)
-        edges = [] if row is None else self.relationships.of(row)
+        row = self.concepts.row_of(identifier)
+        edges = [] if row == NO_ROW else self.relationships.of(row)
         records = [
             RelationshipRecord(
                 identifier, self.concepts.id_of(target), self.relationships.types[name], weight
@@ -152,7 +153,7 @@ class Cortex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays; dictionaries of ids are not counted."""
+        """Bytes of all arrays."""
         parts = (self.arrays, self.postings, self.concepts, self.relationships, self.properties)
         return sum(part.nbytes for part in parts)
 
@@ -175,15 +176,15 @@ class Cortex:
 
     def place_of(self, identifier: bytes) -> tuple[int, int] | None:
         """Return (column, operation by which it came there) of a concept, None when there is none."""
-        column = self.concepts.column_of(identifier)
-        if column is None:
+        row = self.concepts.row_of(identifier)
+        if row == NO_ROW or (column := self.concepts.columns.item(row)) == NOWHERE:
             return None
-        return column, int(self.concepts.operations[self.concepts.rows[identifier]])
+        return column, self.concepts.operations.item(row)
 
     def traits_of(self, identifier: bytes) -> tuple[tuple[int, ...], int]:
         """Return the tags of a concept and its dimension; none and 0 when there is no such concept."""
-        row = self.concepts.rows.get(identifier)
-        if row is None:
+        row = self.concepts.row_of(identifier)
+        if row == NO_ROW:
             return (), 0
         return tuple(self.properties.tags_of(row).tolist()), self.properties.dimension_of(row)
 
@@ -198,5 +199,5 @@ class Cortex:
 
     def has_edge(self, source: bytes, target: bytes, name: str) -> bool:
         """Tell whether there is a relationship."""
-        rows = self.concepts.rows
-        return source in rows and target in rows and self.relationships.has(rows[source], rows[target], name)
+        rows = self.concepts.row_of(source), self.concepts.row_of(target)
+        return NO_ROW not in rows and self.relationships.has(*rows, name)

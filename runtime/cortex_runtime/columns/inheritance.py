@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.concepts import NOWHERE
+from cortex_runtime.columns.identifiers import NO_ROW
 from cortex_runtime.columns.model import INHERITS, MAX_ANCESTORS
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Lineage:
         if identifier in self._parents:
             return self._parents[identifier]
         concepts = self._cortex.concepts
-        row = concepts.rows.get(identifier)
-        row = -1 if row is None else parent_of(self._cortex, row)
+        row = concepts.row_of(identifier)
+        row = row if row == NO_ROW else parent_of(self._cortex, row)
         parent = None if row < 0 else concepts.id_of(row)
         return None if parent in self._gone else parent
 
@@ -120,13 +121,13 @@ class Lineage:
         return children[~np.isin(children, self._rows(self._parents))] if children.size else children
 
     def _children_decided(self, rows: Rows, named: set[bytes]) -> set[bytes]:
-        known = self._cortex.concepts.rows
+        row_of = self._cortex.concepts.row_of
         parents = {parent for parent in named if parent in self._children}
         if rows.size:
             among = set(rows.tolist())
-            parents |= {parent for parent in self._children if known.get(parent) in among}
+            parents |= {parent for parent in self._children if row_of(parent) in among}
         return {child for parent in parents for child in self._children[parent]}
 
     def _rows(self, identifiers: Iterable[bytes]) -> Rows:
-        known = self._cortex.concepts.rows
-        return np.array([known[each] for each in identifiers if each in known], dtype=np.int64)
+        rows = [self._cortex.concepts.row_of(each) for each in identifiers]
+        return np.array([row for row in rows if row != NO_ROW], dtype=np.int64)

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from cortex_runtime.columns.encoding import MAX_BITS, PAD
+from cortex_runtime.columns.identifiers import NO_ROW, Rows
 from cortex_runtime.columns.model import (
+    ID_BYTES,
     INHERITS,
     MAX_ANCESTORS,
     ConceptRecord,
@@ -31,42 +34,69 @@ def restore(
     records = sorted(concepts, key=lambda record: (record.operation, record.id))
     if records:
         _fill_columns(cortex, records)
-        for record in records:
-            if record.id in cortex.concepts.rows:
-                raise ValueError(f"concept {record.id.hex()} comes twice")
-            row = cortex.concepts.row_of(record.id)
-            cortex.concepts.place(row, record.column, record.operation)
-            _describe(cortex, row, record)
+        _place(cortex, records)
         if records[-1].operation > operations:
             raise ValueError(
                 f"a concept is of operation {records[-1].operation}, the cortex has {operations}"
             )
-    _relate(cortex, relationships)
+    _relate(cortex, list(relationships))
     cortex.operations = operations
     _rest(cortex)
 
 
-def _describe(cortex: Cortex, row: int, record: ConceptRecord) -> None:
-    if record.tags or record.dimension:
+def _place(cortex: Cortex, records: list[ConceptRecord]) -> None:
+    concepts = cortex.concepts
+    ids = _array_of([record.id for record in records])
+    rows = concepts.insert_many(ids)
+    again = np.flatnonzero(concepts.rows_of(ids) != rows)
+    if again.size:
+        raise ValueError(f"concept {records[again[0]].id.hex()} comes twice")
+    columns = np.array([record.column for record in records], dtype=np.int64)
+    concepts.place_many(rows, columns, np.array([record.operation for record in records], dtype=np.int64))
+    described = [index for index, record in enumerate(records) if record.tags or record.dimension]
+    if described:
+        _describe(cortex, rows[described], [records[index] for index in described])
+
+
+def _describe(cortex: Cortex, rows: Rows, records: list[ConceptRecord]) -> None:
+    for record in records:
         check_traits(record.tags, record.dimension)
-        properties = cortex.properties
-        if record.dimension and properties.vectors and record.dimension != properties.dimension:
-            raise ValueError(f"vectors have {record.dimension} and {properties.dimension} numbers")
-        properties.set(row, np.array(record.tags, dtype=np.uint64), record.dimension)
+    lengths = list(dict.fromkeys(record.dimension for record in records if record.dimension))
+    if len(lengths) > 1:
+        raise ValueError(f"vectors have {lengths[1]} and {lengths[0]} numbers")
+    sizes = np.array([len(record.tags) for record in records], dtype=np.int64)
+    tags = np.array([tag for record in records for tag in record.tags], dtype=np.uint64)
+    dimensions = np.array([record.dimension for record in records], dtype=np.uint16)
+    cortex.properties.set_many(rows, sizes, tags, dimensions)
 
 
-def _relate(cortex: Cortex, relationships: Iterable[RelationshipRecord]) -> None:
+def _relate(cortex: Cortex, edges: list[RelationshipRecord]) -> None:
+    concepts, relationships = cortex.concepts, cortex.relationships
+    sources = concepts.rows_of(_array_of([edge.source for edge in edges]))
+    unknown = np.flatnonzero(sources == NO_ROW)
+    if unknown.size:
+        raise ValueError(f"a relationship is from {edges[unknown[0]].source.hex()}, which is no concept")
+    targets = _rows_for(cortex, [edge.target for edge in edges])
     parents: dict[int, int] = {}
-    for edge in relationships:
-        if cortex.concepts.column_of(edge.source) is None:
-            raise ValueError(f"a relationship is from {edge.source.hex()}, which is no concept")
-        rows = cortex.concepts.row_of(edge.source), cortex.concepts.row_of(edge.target)
-        cortex.relationships.set(
-            *rows, cortex.relationships.type_id(edge.type), float(np.float32(edge.weight))
-        )
-        if edge.type == INHERITS and parents.setdefault(*rows) != rows[1]:
+    for edge, source, target in zip(edges, sources.tolist(), targets.tolist(), strict=True):
+        relationships.set(source, target, relationships.type_id(edge.type), float(np.float32(edge.weight)))
+        if edge.type == INHERITS and parents.setdefault(source, target) != target:
             raise ValueError(f"concept {edge.source.hex()} has two parents")
     _check_ancestors(cortex, parents)
+
+
+def _rows_for(cortex: Cortex, ids: list[bytes]) -> Rows:
+    """Return the rows of ids, new ones for those that are not known."""
+    rows = cortex.concepts.rows_of(_array_of(ids))
+    new = list(dict.fromkeys(ids[place] for place in np.flatnonzero(rows == NO_ROW).tolist()))
+    if new:
+        cortex.concepts.insert_many(_array_of(new))
+        rows = cortex.concepts.rows_of(_array_of(ids))
+    return rows
+
+
+def _array_of(ids: list[bytes]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(len(ids), ID_BYTES)
 
 
 def _check_ancestors(cortex: Cortex, parents: dict[int, int]) -> None:

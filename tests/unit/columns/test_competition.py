@@ -219,7 +219,7 @@ def test_a_deleted_concept_takes_its_relationships_with_it() -> None:
     assert [outcome.kind for outcome in outcomes] == ["deleted", "absent"]
     assert (cortex.relationship_count, cortex.pending_count) == (1, 0)
     assert cortex.column_of(identifier(1)) is None
-    assert len(cortex.concepts.rows) == 2
+    assert len(cortex.concepts) == 2
 
 
 def test_256_near_duplicates_of_each_other_in_one_batch() -> None:

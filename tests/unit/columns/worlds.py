@@ -129,7 +129,7 @@ def everything_of(cortex: Cortex) -> bytes:
 
 def arrays_of(cortex: Cortex) -> list[bytes]:
     """The bytes of all columns and concepts with their tags, and what is known of free columns."""
-    columns, concepts, used = cortex.arrays, cortex.concepts, len(cortex.concepts.rows)
+    columns, concepts, used = cortex.arrays, cortex.concepts, len(cortex.concepts)
     rows = np.arange(used + 64)
     end = cortex.free.watermark
     parts = (
