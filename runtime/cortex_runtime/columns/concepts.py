@@ -66,15 +66,11 @@ class Concepts(Identifiers):
         """Return the rows of the concepts on a column, the latest first."""
         return list(islice(self._chain(column), limit))
 
-    def placed_rows(self) -> npt.NDArray[np.int64]:
-        """Return the rows of all concepts that are on a column."""
-        return np.flatnonzero(self.columns[: self._end] != NOWHERE)
-
-    def waiting_rows(self) -> npt.NDArray[np.int64]:
+    def waiting_rows(self) -> Rows:
         """Return the rows of all ids that are only known as targets."""
-        waiting = self.columns[: self._end] == NOWHERE
-        waiting[self.unused_rows()] = False
-        return np.flatnonzero(waiting)
+        rows = self.known_rows()
+        waiting: Rows = rows[self.columns[rows] == NOWHERE]
+        return waiting
 
     def place(self, row: int, column: int, operation: int) -> None:
         """Put a concept on a column."""

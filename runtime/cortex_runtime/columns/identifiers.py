@@ -115,6 +115,12 @@ class Identifiers:
         self._unused[self._unused_count] = row
         self._unused_count += 1
 
+    def known_rows(self) -> Rows:
+        """Return the rows int64[n] that have an id, ascending."""
+        known = np.ones(self._end, dtype=np.bool_)
+        known[self.unused_rows()] = False
+        return np.flatnonzero(known)
+
     def unused_rows(self) -> npt.NDArray[np.int32]:
         """Return the rows that had an id and have none; the one used next is the last."""
         return self._unused[: self._unused_count]

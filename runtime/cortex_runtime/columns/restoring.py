@@ -128,7 +128,7 @@ def _fill_columns(cortex: Cortex, records: list[ConceptRecord]) -> None:
         raise ValueError("concepts on the same column have different bits")
     np.add.at(arrays.concepts, columns, 1)
     np.maximum.at(arrays.last_operation, columns, [record.operation for record in records])
-    used = np.unique(columns)
+    used = np.flatnonzero(arrays.concepts)
     cortex.postings.add(used, arrays.bits[used])
     cortex.columns = used.size
 
@@ -143,6 +143,6 @@ def _rest(cortex: Cortex) -> None:
     refractory = wins + cortex.settings.refractory > cortex.operations
     arrays.states[used] = np.where(refractory, State.REFRACTORY, State.ALLOCATED)
     cortex.recent_wins = list(zip(wins[refractory].tolist(), used[refractory].tolist(), strict=True))
-    empty = np.setdiff1d(np.arange(watermark), used)
+    empty = np.flatnonzero(arrays.concepts[:watermark] == 0)
     arrays.states[empty] = State.REFRACTORY
     cortex.free.restore(watermark, empty.tolist(), until)

@@ -164,6 +164,6 @@ def test_what_waits_is_known_and_on_no_column() -> None:
     concepts.place(rows[1], 4, 1)
     concepts.discard(rows[3])
     assert concepts.waiting_rows().tolist() == [0, 2, 4]
-    assert concepts.placed_rows().tolist() == [1]
+    assert concepts.known_rows().tolist() == [0, 1, 2, 4]
     assert concepts.column_of(identifier(1)) == 4
     assert concepts.column_of(identifier(2)) is concepts.column_of(identifier(3)) is None

@@ -26,6 +26,7 @@ from cortex_runtime.columns import (
     RelationshipRecord,
 )
 from cortex_runtime.columns.decisions import Kind
+from cortex_runtime.columns.digest import _order
 from unit.columns.worlds import (
     QUICK,
     Stored,
@@ -332,3 +333,11 @@ def test_the_digest_covers_the_columns_and_concepts(field: str) -> None:
     else:
         changed[4] += 1
     assert cortex.digest() != before
+
+
+@pytest.mark.parametrize("distinct_halves", [True, False])
+def test_the_digest_orders_ids_as_bytes(distinct_halves: bool) -> None:
+    ids = np.random.default_rng(5).integers(0, 256, (300, 16), dtype=np.uint8)
+    if not distinct_halves:
+        ids[::3, :8] = ids[0, :8]
+    assert [ids[place].tobytes() for place in _order(ids)] == sorted(each.tobytes() for each in ids)
