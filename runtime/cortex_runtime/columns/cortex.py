@@ -14,6 +14,7 @@ from cortex_runtime.columns.encoding import Encoding
 from cortex_runtime.columns.filtering import Where
 from cortex_runtime.columns.free import FreeColumns
 from cortex_runtime.columns.identifiers import NO_ROW
+from cortex_runtime.columns.kernels import Kernels, chosen
 from cortex_runtime.columns.model import (
     ConceptRecord,
     CortexSettings,
@@ -35,8 +36,9 @@ class Cortex:
     Not for several threads at once: searches share scratch arrays.
     """
 
-    def __init__(self, settings: CortexSettings | None = None) -> None:
+    def __init__(self, settings: CortexSettings | None = None, kernels: Kernels | None = None) -> None:
         self.settings = settings or CortexSettings()
+        self.kernels = kernels or chosen()
         self.operations = 0
         self.columns = 0
         self.restored_at = -self.settings.refractory - 1
@@ -59,6 +61,7 @@ class Cortex:
         operations: int,
         concepts: Iterable[ConceptRecord],
         relationships: Iterable[RelationshipRecord],
+        kernels: Kernels | None = None,
     ) -> Cortex:
         """Return the cortex that had come to a number of operations with these concepts and relationships.
 
@@ -71,7 +74,7 @@ class Cortex:
 
         Raises ValueError when the records contradict each other.
         """
-        cortex = cls(settings)
+        cortex = cls(settings, kernels)
         restore(cortex, operations, concepts, relationships)
         return cortex
 

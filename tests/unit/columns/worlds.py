@@ -24,6 +24,7 @@ from cortex_runtime.columns import (
     RelationshipRecord,
     Unrelate,
 )
+from cortex_runtime.columns.kernels import Kernels
 from cortex_runtime.columns.model import KEY_SHIFT
 from cortex_runtime.columns.search import weights_of
 
@@ -58,8 +59,10 @@ def texts(count: int, *, seed: int = 1, vocabulary: int = 3000, length: int = 12
     ]
 
 
-def filled(count: int, *, settings: CortexSettings | None = None, seed: int = 1) -> Cortex:
-    cortex = Cortex(settings)
+def filled(
+    count: int, *, settings: CortexSettings | None = None, seed: int = 1, kernels: Kernels | None = None
+) -> Cortex:
+    cortex = Cortex(settings, kernels)
     operations = [put(number, text) for number, text in enumerate(texts(count, seed=seed))]
     for start in range(0, count, 256):
         cortex.apply(cortex.compete(operations[start : start + 256])[1])

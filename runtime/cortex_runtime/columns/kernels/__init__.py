@@ -1,0 +1,56 @@
+"""The engine's inner loops, twice: in numpy alone, and compiled by numba. Both give the same, bit for bit.
+
+Which are used is chosen once, when a cortex is made: by name, else by the environment variable
+CORTEX_KERNELS, `numpy`, `numba` or `auto` (the default: numba when it is installed).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+Name = Literal["numpy", "numba"]
+VARIABLE = "CORTEX_KERNELS"
+
+
+class KernelsError(ValueError):
+    """The kernels that were asked for cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """One implementation of every inner loop, a module for each concept."""
+
+    name: Name
+
+
+def chosen(name: str | None = None) -> Kernels:
+    """Return the kernels of a name, or those the environment names. Raises KernelsError."""
+    wanted = name or os.environ.get(VARIABLE) or "auto"
+    if wanted == "auto":
+        wanted = "numba" if _numba_is_installed() else "numpy"
+    if wanted == "numpy":
+        return _numpy()
+    if wanted != "numba":
+        raise KernelsError(f"{VARIABLE} is {wanted!r}: it names auto, numpy or numba.")
+    if not _numba_is_installed():
+        raise KernelsError("numba is not installed: install the extra `accelerator`, or choose numpy.")
+    return _numba()
+
+
+def _numba_is_installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+@cache
+def _numpy() -> Kernels:
+    return Kernels("numpy")
+
+
+@cache
+def _numba() -> Kernels:
+    # Loaded only when they are used: numba takes a second and tens of megabytes, its first compilation more.
+    return Kernels("numba")

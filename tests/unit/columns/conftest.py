@@ -1,0 +1,15 @@
+"""Every test that asks for `kernels` runs on both."""
+
+from __future__ import annotations
+
+import pytest
+
+from cortex_runtime.columns.kernels import Kernels, KernelsError, chosen
+
+
+@pytest.fixture(params=["numpy", "numba"])
+def kernels(request: pytest.FixtureRequest) -> Kernels:
+    try:
+        return chosen(request.param)
+    except KernelsError as error:
+        pytest.skip(str(error))
