@@ -49,10 +49,8 @@ class Model:
 
 def check(columns: FreeColumns, model: Model) -> None:
     assert columns.watermark == model.watermark
-    assert (
-        [columns.rests_until(c) for c in range(model.watermark + 2)]
-        == [model.resting.get(c) for c in range(model.watermark + 2)]
-    )  # fmt: skip
+    asked = {0, 1, FAR, model.watermark, model.watermark + 1, *model.resting, *sorted(model.free)[:9]}
+    assert {c: columns.rests_until(c) for c in asked} == {c: model.resting.get(c) for c in asked}
     found: list[int] = []
     while more := columns.free_from(found[-1] + 1 if found else 0):
         found += more
@@ -65,8 +63,8 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS, st.lists(st.integers(0, 2 * FAR), max_size=8, unique=True), st.booleans())
-@settings(max_examples=60, deadline=None)
+@given(STEPS, st.lists(st.integers(0, 2 * FAR - 1), max_size=8, unique=True), st.booleans())
+@settings(max_examples=40, deadline=None)
 def test_free_columns_are_those_of_a_set(
     steps: list[tuple[str, int, int]], empty: list[int], copied: bool
 ) -> None:
