@@ -8,11 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from cortex_runtime.columns.cortex import Cortex
+    from cortex_runtime.columns.following import Placings
+    from cortex_runtime.columns.identifiers import Identifiers
     from cortex_runtime.columns.postings import Postings
     from cortex_runtime.columns.search import Searcher
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
+Words = npt.NDArray[np.uint64]
 
 
 class PostingsKernels(Protocol):
@@ -38,3 +42,29 @@ class SearchKernels(Protocol):
         self, searcher: Searcher, bits: Ints, weights: Ints, limit: int, floor: int, without: Ints
     ) -> tuple[Ints, Ints]:
         """Return the best columns that share at least `floor`, and the weight each shares, best first."""
+
+
+class IdentifiersKernels(Protocol):
+    """The hash table of ids, many at a time."""
+
+    def find(self, table: Identifiers, wanted: Words) -> Ints:
+        """Return the rows int64[n] of ids uint64[n, 2], NO_ROW for those that are not known."""
+
+    def enter(self, table: Identifiers, rows: Ints) -> None:
+        """Put rows int64[n], whose ids stand in the table, into slots, of which there are enough."""
+
+    def first_alike(self, words: Words) -> Ints:
+        """Return for each of ids uint64[n, 2] the first place int64[n] where the same one stands."""
+
+
+class ApplyingKernels(Protocol):
+    """Checking placings and storing those by which concepts come to columns."""
+
+    def first_impossible(self, cortex: Cortex, placings: Placings) -> int:
+        """Return the place of the first placing that does not follow on what is before it, -1 none."""
+
+    def store(self, cortex: Cortex, arrivals: Placings) -> None:
+        """Store TAKEs and JOINs in the columns' arrays, but for their states, and in those of concepts.
+
+        There is room for the columns, and the concepts are in rows and on no column.
+        """
