@@ -11,6 +11,7 @@ Rows = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 _A, _B, _C = map(np.uint64, MIXERS)
 _FEW = 48  # ids that are looked up sooner one by one
+_AHEAD = np.arange(6)  # slots looked at together: most searches end there
 
 
 def find(table: Identifiers, wanted: Words) -> Rows:
@@ -21,12 +22,14 @@ def find(table: Identifiers, wanted: Words) -> Rows:
     if not len(table):
         return found
     left, slots, last = np.arange(found.size), homes(table, wanted), table.slots.size - 1
+    low, high = table.words[:, 0], table.words[:, 1]
     while left.size:
-        rows = table.slots[slots]
-        differ = (table.words[rows] != wanted[left]).any(axis=1)
-        found[left[~differ]] = rows[~differ]
-        go_on = differ & (rows != NO_ROW)
-        left, slots = left[go_on], slots[go_on] + 1 & last
+        seen = table.slots[slots[:, None] + _AHEAD & last]
+        ends = (low[seen] == wanted[left, :1]) & (high[seen] == wanted[left, 1:]) | (seen == NO_ROW)
+        first = ends.argmax(axis=1)
+        rows, ended = seen[np.arange(first.size), first], ends[np.arange(first.size), first]
+        found[left] = rows  # of those that go on, it is found later
+        left, slots = left[~ended], slots[~ended] + _AHEAD.size
     return found
 
 
