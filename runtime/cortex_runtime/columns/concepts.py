@@ -79,19 +79,8 @@ class Concepts(Identifiers):
         if size > self.first.size:
             self.first = grown(self.first, size, fill=-1)
 
-    def place(self, row: int, column: int, operation: int) -> None:
-        """Put a concept on a column."""
-        self.make_columns(column + 1)
-        first = self.first[column]
-        self.columns[row], self.operations[row] = column, operation
-        self.before[row], self.after[row] = -1, first
-        if first >= 0:
-            self.before[first] = row
-        self.first[column] = row
-        self.placed += 1
-
     def place_many(self, rows: Rows, columns: Rows, operations: Rows) -> None:
-        """Put concepts that are on no column on columns, as by `place` one by one. All int64[n]."""
+        """Put concepts that are on no column on columns, one after the other. All int64[n]."""
         self.make_columns(int(columns.max(initial=-1)) + 1)
         self.columns[rows], self.operations[rows] = columns, operations
         order = np.argsort(columns, kind="stable")

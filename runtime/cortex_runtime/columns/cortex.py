@@ -117,7 +117,7 @@ class Cortex:
         return tuple(self.concepts.id_of(row) for row in self.concepts.on(column, limit))
 
     def activation_of(self, column: int) -> float:
-        """Return a column's activation now: 1 for each win, halved every 1,024 operations since its last one."""
+        """Return a column's activation now: 1 for each win, halved for each 1,024 operations since."""
         return self.arrays.activation_of(column, self.operations)
 
     def parent_of(self, identifier: bytes) -> bytes | None:

@@ -77,7 +77,7 @@ def _relate(cortex: Cortex, edges: list[RelationshipRecord]) -> None:
     if unknown.size:
         raise ValueError(f"a relationship is from {edges[unknown[0]].source.hex()}, which is no concept")
     ids = _array_of([edge.target for edge in edges])
-    targets = concepts.insert_named(ids, concepts.name(ids, concepts.rows_of(ids)))
+    targets = concepts.insert_named(ids, concepts.name(ids))
     parents: dict[int, int] = {}
     for edge, source, target in zip(edges, sources.tolist(), targets.tolist(), strict=True):
         relationships.set(source, target, relationships.type_id(edge.type), float(np.float32(edge.weight)))
