@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
@@ -44,14 +46,13 @@ class Cortex:
         self.restored_at = -self.settings.refractory - 1
         self.arrays = ColumnArrays()
         self.postings = Postings(self.kernels)
-        self.concepts = Concepts()
+        self.concepts = Concepts(self.kernels)
         self.relationships = Relationships()
         self.properties = Properties()
         self.free = FreeColumns()
         self.searcher = Searcher(self.arrays, self.postings, self.kernels)
-        self.recent_wins: list[
-            tuple[int, int]
-        ] = []  # (operation, column) of wins that may be refractory still
+        # (operation, column) int64[n, 2] of the wins of the last `refractory` operations, in their order
+        self.recent_wins = np.zeros((0, 2), dtype=np.int64)
         self._digest: tuple[int, bytes] | None = None
 
     @classmethod
@@ -125,6 +126,10 @@ class Cortex:
     def ids_of(self, column: int, limit: int | None = None) -> tuple[bytes, ...]:
         """Return the ids of the concepts on a column, the latest first."""
         return tuple(self.concepts.id_of(row) for row in self.concepts.on(column, limit))
+
+    def activation_of(self, column: int) -> float:
+        """Return a column's activation now: 1 for each win, halved for each 1,024 operations since."""
+        return self.arrays.activation_of(column, self.operations)
 
     def parent_of(self, identifier: bytes) -> bytes | None:
         """Return the concept from which a concept inherits directly, None when there is none."""
