@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from cortex_runtime.columns.kernels.interfaces import PostingsKernels, SearchKernels
+from cortex_runtime.columns.kernels.interfaces import CompetitionKernels, PostingsKernels, SearchKernels
 
 Name = Literal["numpy", "numba"]
 VARIABLE = "CORTEX_KERNELS"
@@ -29,6 +29,7 @@ class Kernels:
     name: Name
     postings: PostingsKernels
     search: SearchKernels
+    competition: CompetitionKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -54,13 +55,21 @@ def _numba_is_installed() -> bool:
 
 @cache
 def _numpy() -> Kernels:
-    from cortex_runtime.columns.kernels import numpy_postings, numpy_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numpy_competition,
+        numpy_postings,
+        numpy_search,
+    )
 
-    return Kernels("numpy", numpy_postings, numpy_search)
+    return Kernels("numpy", numpy_postings, numpy_search, numpy_competition)
 
 
 @cache
 def _numba() -> Kernels:
-    from cortex_runtime.columns.kernels import numba_postings, numba_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numba_competition,
+        numba_postings,
+        numba_search,
+    )
 
-    return Kernels("numba", numba_postings, numba_search)
+    return Kernels("numba", numba_postings, numba_search, numba_competition)

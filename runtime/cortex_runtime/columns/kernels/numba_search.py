@@ -196,9 +196,7 @@ def _visit(entries, weight, count, sums, touched, limit, columns, partial, exact
 def _ones(word):  # type: ignore[no-untyped-def]
     """Return how many bits are set in a word (Knuth, TAOCP 4A, 7.1.3)."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    word = (word & np.uint64(0x3333333333333333)) + (
-        (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
-    )
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
