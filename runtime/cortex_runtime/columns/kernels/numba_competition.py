@@ -31,7 +31,7 @@ def compete(
 ) -> tuple[Ints, Floats, Ints]:
     """Let concepts compete, in order: see interfaces.CompetitionKernels."""
     searcher.make_scratch()
-    pending, postings, arrays = overlay.pending, searcher.postings, searcher.arrays
+    pending = overlay.pending
     pending.make_room(words.size)
     columns = np.empty(words.size, dtype=np.int64)
     overlaps = np.zeros(words.size)
@@ -41,8 +41,7 @@ def compete(
         rows, words, free, settings.radius, settings.join_threshold, columns, overlaps, winners,
         overlay.occupied, overlay.hidden, pending.columns, pending.rows, pending.words, pending.counts,
         pending.met, pending.counted, before, WORD_THRESHOLDS, GRAM_THRESHOLDS,
-        postings.counts, postings.starts, postings.slots, postings.arena, postings.bitmaps, postings.words,
-        arrays.bits, arrays.words, searcher.sums, searcher.touched, searcher.planes, searcher.table,
+        *numba_search._index(searcher),
     )  # fmt: skip
     overlay.occupied += pending.end - before
     return columns[:done], overlaps[:done], winners[:done]
