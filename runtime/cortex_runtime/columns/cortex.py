@@ -47,7 +47,7 @@ class Cortex:
         self.restored_at = -self.settings.refractory - 1
         self.arrays = ColumnArrays()
         self.postings = Postings(self.kernels)
-        self.concepts = Concepts(self.kernels)
+        self.concepts = Concepts()
         self.relationships = Relationships()
         self.properties = Properties()
         self.free = FreeColumns()

@@ -21,6 +21,7 @@ from cortex_runtime.columns import (
 )
 from cortex_runtime.columns import querying as module
 from cortex_runtime.columns.model import KEY_SHIFT
+from cortex_runtime.columns.search import MAX_IDS
 from unit.columns.worlds import ENCODER, full_scan, identifier, inherit, put, tag
 
 Where = tuple[tuple[int, ...], ...]
@@ -54,7 +55,7 @@ class World:
         for column, _ in full_scan(self.cortex, ENCODER.encode(text).bits, 10_000):
             held = [each for each in self.cortex.ids_of(column) if self.holds(number_of(each), where)]
             if held:
-                found.append((column, tuple(held[: module.MAX_IDS])))
+                found.append((column, tuple(held[:MAX_IDS])))
         return found[:k]
 
 

@@ -14,7 +14,6 @@ from typing import Literal
 
 from cortex_runtime.columns.kernels.interfaces import (
     CompetitionKernels,
-    ConceptsKernels,
     PostingsKernels,
     SearchKernels,
 )
@@ -32,7 +31,6 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
-    concepts: ConceptsKernels
     postings: PostingsKernels
     search: SearchKernels
     competition: CompetitionKernels
@@ -63,21 +61,19 @@ def _numba_is_installed() -> bool:
 def _numpy() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
         numpy_competition,
-        numpy_concepts,
         numpy_postings,
         numpy_search,
     )
 
-    return Kernels("numpy", numpy_concepts, numpy_postings, numpy_search, numpy_competition)
+    return Kernels("numpy", numpy_postings, numpy_search, numpy_competition)
 
 
 @cache
 def _numba() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
         numba_competition,
-        numba_concepts,
         numba_postings,
         numba_search,
     )
 
-    return Kernels("numba", numba_concepts, numba_postings, numba_search, numba_competition)
+    return Kernels("numba", numba_postings, numba_search, numba_competition)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from cortex_runtime.columns.concepts import Concepts
     from cortex_runtime.columns.model import CortexSettings
     from cortex_runtime.columns.overlay import Overlay
     from cortex_runtime.columns.postings import Postings
@@ -15,15 +16,6 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
-
-
-class ConceptsKernels(Protocol):
-    """Walking the concepts of columns."""
-
-    def chained(
-        self, first: npt.NDArray[np.int32], after: npt.NDArray[np.int32], columns: Ints, limit: int
-    ) -> tuple[Ints, Ints]:
-        """Return the rows that are chained on columns, at most `limit` of each, and how many of each."""
 
 
 class PostingsKernels(Protocol):
@@ -51,7 +43,14 @@ class SearchKernels(Protocol):
         """Return the best columns that share at least `floor`, and the weight each shares, best first."""
 
     def find_many(
-        self, searcher: Searcher, bits: Ints, ends: Ints, columns: int, limit: int, most: int
+        self,
+        searcher: Searcher,
+        concepts: Concepts,
+        bits: Ints,
+        ends: Ints,
+        columns: int,
+        limit: int,
+        most: int,
     ) -> FoundMany:
         """Weigh queries, the bits of one after the other's, and search by those that cost at most `most`."""
 
