@@ -14,6 +14,7 @@ from typing import Literal
 
 from cortex_runtime.columns.kernels.interfaces import (
     ApplyingKernels,
+    CompetitionKernels,
     IdentifiersKernels,
     PostingsKernels,
     SearchKernels,
@@ -36,6 +37,7 @@ class Kernels:
     search: SearchKernels
     identifiers: IdentifiersKernels
     applying: ApplyingKernels
+    competition: CompetitionKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -63,21 +65,37 @@ def _numba_is_installed() -> bool:
 def _numpy() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
         numpy_applying,
+        numpy_competition,
         numpy_identifiers,
         numpy_postings,
         numpy_search,
     )
 
-    return Kernels("numpy", numpy_postings, numpy_search, numpy_identifiers, numpy_applying)
+    return Kernels(
+        "numpy",
+        postings=numpy_postings,
+        search=numpy_search,
+        identifiers=numpy_identifiers,
+        applying=numpy_applying,
+        competition=numpy_competition,
+    )
 
 
 @cache
 def _numba() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
         numba_applying,
+        numba_competition,
         numba_identifiers,
         numba_postings,
         numba_search,
     )
 
-    return Kernels("numba", numba_postings, numba_search, numba_identifiers, numba_applying)
+    return Kernels(
+        "numba",
+        postings=numba_postings,
+        search=numba_search,
+        identifiers=numba_identifiers,
+        applying=numba_applying,
+        competition=numba_competition,
+    )
