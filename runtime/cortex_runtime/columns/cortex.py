@@ -45,7 +45,7 @@ class Cortex:
         self.arrays = ColumnArrays()
         self.postings = Postings()
         self.concepts = Concepts()
-        self.relationships = Relationships()
+        self.relationships = Relationships(self.kernels)
         self.properties = Properties()
         self.free = FreeColumns()
         self.searcher = Searcher(self.arrays, self.postings)

@@ -47,7 +47,7 @@ class Spread:
     def hop(self, decay: float) -> bool:
         """Follow all edges of the rows whose activation rose in the last hop; tell whether any other rose."""
         frontier = self._frontier
-        edges, _ = self._relationships.leaving(frontier, self.edges_ahead())
+        edges = self._relationships.leaving(frontier)
         arriving = self.activations[frontier[edges.sources]] * decay * edges.weights
         rising = (arriving > self.activations[edges.targets]) & (self._columns[edges.targets] != NOWHERE)
         targets = edges.targets[rising]

@@ -14,6 +14,7 @@ from cortex_runtime.columns import (
     Unrelate,
 )
 from cortex_runtime.columns import relationships as module
+from cortex_runtime.columns.kernels import Kernels
 from cortex_runtime.columns.relationships import Relationships
 from unit.columns.worlds import ENCODER, identifier, put
 
@@ -35,8 +36,8 @@ def held(relationships: Relationships) -> dict[Edge, float]:
     return dict(zip(names, edges.weights.tolist(), strict=True))
 
 
-def test_edges_are_what_a_dictionary_would_hold(smallest_merge: int) -> None:
-    chance, relationships = random.Random(3), Relationships()
+def test_edges_are_what_a_dictionary_would_hold(smallest_merge: int, kernels: Kernels) -> None:
+    chance, relationships = random.Random(3), Relationships(kernels)
     expected: dict[Edge, float] = {}
     for step in range(3000):
         source, target, name = chance.randrange(12), chance.randrange(12), chance.choice("abc")
@@ -60,7 +61,7 @@ def test_edges_are_what_a_dictionary_would_hold(smallest_merge: int) -> None:
     assert held(relationships) == expected
     incoming = [sum(edge[1] == row for edge in expected) for row in range(relationships.incoming.size)]
     assert relationships.incoming.tolist() == incoming
-    restored = Relationships()
+    restored = Relationships(kernels)
     restored.restore(relationships.state())
     assert (held(restored), restored.count) == (expected, len(expected))
     assert restored.incoming.tolist() == incoming

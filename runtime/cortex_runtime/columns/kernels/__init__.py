@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from cortex_runtime.columns.kernels import numpy_relationships
+from cortex_runtime.columns.kernels.interfaces import RelationshipsKernels
+
 Name = Literal["numpy", "numba"]
 VARIABLE = "CORTEX_KERNELS"
 
@@ -25,6 +28,7 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
+    relationships: RelationshipsKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -47,10 +51,12 @@ def _numba_is_installed() -> bool:
 
 @cache
 def _numpy() -> Kernels:
-    return Kernels("numpy")
+    return Kernels("numpy", numpy_relationships)
 
 
 @cache
 def _numba() -> Kernels:
     # Loaded only when they are used: numba takes a second and tens of megabytes, its first compilation more.
-    return Kernels("numba")
+    from cortex_runtime.columns.kernels import numba_relationships  # noqa: PLC0415
+
+    return Kernels("numba", numba_relationships)
