@@ -59,14 +59,14 @@ class Store(Protocol):
 class _Copied:
     """What a merge in progress has copied an edge to must be changed with it.
 
-    copies int32[places]: where it was copied to, plus 1; 0 not yet.
+    copies int32[places]: where it was copied to, plus 1; 0 not yet. Empty without a merge.
     """
 
     weights: Weights
 
     def __init__(self) -> None:
-        self.copies: Numbers | None = None
-        self._copied_weights: Weights | None = None
+        self.copies = np.zeros(0, dtype=np.int32)
+        self._copied_weights = np.zeros(0, dtype=np.float32)
 
     def copy_to(self, weights: Weights) -> Numbers:
         """Begin to be copied to where `weights` will be; return `copies`, to be filled."""
@@ -77,7 +77,7 @@ class _Copied:
     def put(self, places: Rows, weights: Weights) -> None:
         """Give edges these weights, here and where they were copied to."""
         self.weights[places] = weights
-        if self.copies is not None and self._copied_weights is not None:
+        if self.copies.size:
             copies = self.copies[places]
             copied = copies > 0
             self._copied_weights[copies[copied] - 1] = weights[copied]
@@ -100,11 +100,9 @@ class Compressed(_Copied):
         self.types = np.zeros(0, dtype=np.uint16)
         self.weights = np.zeros(0, dtype=np.float32)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        held: int = sum(getattr(self, name).nbytes for name in self.NAMES)
-        return held + (0 if self.copies is None else self.copies.nbytes)
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """Return all that is held, the copies' places of a merge included."""
+        return [*self.state().values(), self.copies]
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what `restore` takes."""
@@ -146,20 +144,19 @@ class Delta(_Copied):
 
     NAMES = ("sources", "targets", "types", "weights", "out_next", "in_next")
 
-    def __init__(self, kernels: RelationshipsKernels) -> None:
+    def __init__(self, kernels: RelationshipsKernels, rows: int) -> None:
         super().__init__()
         self._kernels = kernels
         self.used = 0
         self.sources, self.targets, self.out_next, self.in_next = np.zeros((4, 0), dtype=np.int32)
-        self.out_heads, self.in_heads = np.zeros((2, 0), dtype=np.int32)
+        self.out_heads, self.in_heads = np.zeros(rows, dtype=np.int32), np.zeros(rows, dtype=np.int32)
         self.types = np.zeros(0, dtype=np.uint16)
         self.weights = np.zeros(0, dtype=np.float32)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held, room to grow included."""
-        held: int = sum(getattr(self, name).nbytes for name in (*self.NAMES, "out_heads", "in_heads"))
-        return held + (0 if self.copies is None else self.copies.nbytes)
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """Return all that is held, room to grow and the copies' places of a merge included."""
+        names = (*self.NAMES, "out_heads", "in_heads")
+        return [*(getattr(self, name) for name in names), self.copies]
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what `restore` takes."""

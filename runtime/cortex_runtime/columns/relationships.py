@@ -46,15 +46,17 @@ class Relationships:
         self._kernels = kernels.relationships
         self._rows = 0
         self._merge: Merge | None = None
+        self._old: list[npt.NDArray[Any]] = []
         self._removed = self._removed_before = 0
         self.compressed = Compressed(self._kernels)
-        self.frozen, self.delta = Delta(self._kernels), Delta(self._kernels)
+        self.frozen, self.delta = Delta(self._kernels, 0), Delta(self._kernels, 0)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, room to grow included, without those of a merge in progress."""
-        parts = (self.incoming, self.outgoing, self.compressed, self.frozen, self.delta)
-        return sum(part.nbytes for part in parts)
+        """Bytes held, room to grow included, without what a merge in progress writes."""
+        parts = (self.compressed, self.frozen, self.delta)
+        held = sum(array.nbytes for part in parts for array in part.arrays())
+        return held + self.incoming.nbytes + self.outgoing.nbytes
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what `restore` takes. A merge in progress is not part of it: it is begun anew."""
@@ -196,27 +198,30 @@ class Relationships:
     def waiting(self) -> int:
         """Return how many pieces of merging wait, 0 while what there is to merge is not worth it."""
         if self._merge is not None:
-            return self._merge.left + 1
+            return self._merge.left
+        if self._old:
+            return len(self._old)
         size = self.compressed.weights.size
         due = max(self.delta.used, self._removed) >= max(_SMALLEST_MERGE, size // 16) or self.frozen.used
         return pieces_of(size, self.delta.used, self._rows) if due else 0
 
     def step(self) -> None:
-        """Merge a piece, of a millisecond at most; the first of a merge begins it."""
-        if self._merge is None:
+        """Merge a piece, of a millisecond or two; the first of a merge begins it."""
+        if self._old:
+            self._old.pop()  # to give back a lot of memory takes a while
+        elif self._merge is None:
             if not self.frozen.used:  # else a merge was begun before a restart
-                self.frozen, self.delta = self.delta, Delta(self._kernels)
+                self.frozen, self.delta = self.delta, Delta(self._kernels, self._rows)
             self._removed_before = self._removed
             self._merge = Merge(self._kernels, self.compressed, self.frozen, self._rows)
-            return
-        merged = self._merge.step()
-        if merged is not None:
+        elif (merged := self._merge.step()) is not None:
             self._removed -= self._removed_before
-            self.compressed, self.frozen, self._merge = merged, Delta(self._kernels), None
+            self._old = [*self.compressed.arrays(), *self.frozen.arrays()]
+            self.compressed, self.frozen, self._merge = merged, Delta(self._kernels, 0), None
 
     def merge(self) -> None:
         """Merge all of the delta now, however long it takes: to load with, not to serve with."""
-        while self._merge is not None or self.frozen.used or self.delta.used or self._removed:
+        while self._merge is not None or self._old or self.frozen.used or self.delta.used or self._removed:
             self.step()
 
     def _stores(self) -> list[Store]:
