@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from cortex_runtime.columns.kernels import numpy_relationships
-from cortex_runtime.columns.kernels.interfaces import RelationshipsKernels
+from cortex_runtime.columns.kernels.interfaces import PostingsKernels, RelationshipsKernels, SearchKernels
 
 Name = Literal["numpy", "numba"]
 VARIABLE = "CORTEX_KERNELS"
@@ -28,6 +27,8 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
+    postings: PostingsKernels
+    search: SearchKernels
     relationships: RelationshipsKernels
 
 
@@ -49,14 +50,18 @@ def _numba_is_installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+# Loaded when they are chosen: numba takes a second and tens of megabytes, its first compilation more.
+
+
 @cache
 def _numpy() -> Kernels:
-    return Kernels("numpy", numpy_relationships)
+    from cortex_runtime.columns.kernels import numpy_postings, numpy_relationships, numpy_search  # noqa: PLC0415
+
+    return Kernels("numpy", numpy_postings, numpy_search, numpy_relationships)
 
 
 @cache
 def _numba() -> Kernels:
-    # Loaded only when they are used: numba takes a second and tens of megabytes, its first compilation more.
-    from cortex_runtime.columns.kernels import numba_relationships  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import numba_postings, numba_relationships, numba_search  # noqa: PLC0415
 
-    return Kernels("numba", numba_relationships)
+    return Kernels("numba", numba_postings, numba_search, numba_relationships)

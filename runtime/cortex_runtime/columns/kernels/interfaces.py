@@ -1,17 +1,47 @@
-"""What each concept's module of kernels offers, in numpy and in numba alike."""
+"""What the kernels of each concept do: a protocol that two modules satisfy."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    from cortex_runtime.columns.postings import Postings
+    from cortex_runtime.columns.search import Searcher
+
+Ints = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.uint16]
 Numbers = npt.NDArray[np.int32]
 Types = npt.NDArray[np.uint16]
 Weights = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
+
+
+class PostingsKernels(Protocol):
+    """Adding to the index, removing from it."""
+
+    def add(self, postings: Postings, columns: Ints, rows: Rows) -> None:
+        """Add columns int64[m] with their rows of bits uint16[m, 40]; bitmaps are wide enough."""
+
+    def remove(self, postings: Postings, column: int, bits: Rows) -> None:
+        """Remove a column from what its bits uint16[n] have."""
+
+
+class SearchKernels(Protocol):
+    """Finding the columns that share the most weight."""
+
+    def weigh(self, bits: Ints, counts: npt.NDArray[np.int32], columns: int) -> Ints:
+        """Return the weights of bits int64[n]: see weights.weights_of."""
+
+    def shared(self, searcher: Searcher, bits: Ints, weights: Ints, rows: Rows) -> Ints:
+        """Return the weight int64[n] that rows of bits uint16[n, 40] share with bits int64[m]."""
+
+    def search(
+        self, searcher: Searcher, bits: Ints, weights: Ints, limit: int, floor: int, without: Ints
+    ) -> tuple[Ints, Ints]:
+        """Return the best columns that share at least `floor`, and the weight each shares, best first."""
 
 
 class RelationshipsKernels(Protocol):
@@ -19,15 +49,15 @@ class RelationshipsKernels(Protocol):
 
     def find_compressed(
         self, starts: Numbers, in_starts: Numbers, in_places: Numbers, held: Types,
-        sources: Rows, targets: Rows, types: Rows,
-    ) -> Rows:  # fmt: skip
+        sources: Ints, targets: Ints, types: Ints,
+    ) -> Ints:  # fmt: skip
         """Return the place of each edge in compressed rows whose types are `held`, -1 when it has none."""
 
     def find_recent(
         self, out_heads: Numbers, in_heads: Numbers, out_next: Numbers, in_next: Numbers,
         held_sources: Numbers, held_targets: Numbers, held_types: Types,
-        sources: Rows, targets: Rows, types: Rows,
-    ) -> Rows:  # fmt: skip
+        sources: Ints, targets: Ints, types: Ints,
+    ) -> Ints:  # fmt: skip
         """Return the place of each edge in a delta, -1 when it has none.
 
         The chains of its source and its target are followed side by side, until one of them ends.
@@ -36,14 +66,14 @@ class RelationshipsKernels(Protocol):
     def enter(
         self, out_heads: Numbers, in_heads: Numbers, out_next: Numbers, in_next: Numbers,
         held_sources: Numbers, held_targets: Numbers, held_types: Types, held_weights: Weights, used: int,
-        sources: Rows, targets: Rows, types: Rows, weights: Weights,
+        sources: Ints, targets: Ints, types: Ints, weights: Weights,
     ) -> tuple[int, Flags]:  # fmt: skip
         """Enter edges into a delta that has room for all of them, in order, each once.
 
         Returns how many are in it, and of each edge whether it was not there, or removed.
         """
 
-    def chained(self, heads: Numbers, following: Numbers, keys: Numbers, rows: Rows) -> tuple[Rows, Rows]:
+    def chained(self, heads: Numbers, following: Numbers, keys: Numbers, rows: Ints) -> tuple[Ints, Ints]:
         """Return the index in `rows`, and the place, of each edge in the chains of rows, in no order.
 
         keys int32[used]: the row in whose chain each edge is.
@@ -60,7 +90,7 @@ class RelationshipsKernels(Protocol):
         more_starts: Numbers, order: Numbers, more_targets: Numbers, more_types: Types,
         more_weights: Weights, more_copies: Numbers,
         new_starts: Numbers, new_targets: Numbers, new_types: Types, new_weights: Weights,
-        cursor: Rows, rows: int, edges: int,
+        cursor: Ints, rows: int, edges: int,
     ) -> None:  # fmt: skip
         """Copy the next edges, row by row: the compressed ones, then those of a delta in `order`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from cortex_runtime.columns.kernels.interfaces import Flags, Numbers, Rows, Types, Weights
+from cortex_runtime.columns.kernels.interfaces import Flags, Ints, Numbers, Types, Weights
 
 _N, _R, _T, _W = "int32[::1]", "int64[::1]", "uint16[::1]", "float32[::1]"
 _HELD = f"{_N}, {_N}, {_N}, {_N}, {_N}, {_N}, {_T}"
@@ -14,8 +14,8 @@ _HELD = f"{_N}, {_N}, {_N}, {_N}, {_N}, {_N}, {_T}"
 @njit(f"int64[::1]({_N}, {_N}, {_N}, {_T}, {_R}, {_R}, {_R})", cache=True, nogil=True)
 def find_compressed(
     starts: Numbers, in_starts: Numbers, in_places: Numbers, held: Types,
-    sources: Rows, targets: Rows, types: Rows,
-) -> Rows:  # fmt: skip
+    sources: Ints, targets: Ints, types: Ints,
+) -> Ints:  # fmt: skip
     """Find the first edge to the target that is of the source by halving, then its type."""
     found = np.full(sources.size, -1, dtype=np.int64)
     last = starts.size - 1
@@ -62,8 +62,8 @@ def _place_of(
 def find_recent(
     out_heads: Numbers, in_heads: Numbers, out_next: Numbers, in_next: Numbers,
     held_sources: Numbers, held_targets: Numbers, held_types: Types,
-    sources: Rows, targets: Rows, types: Rows,
-) -> Rows:  # fmt: skip
+    sources: Ints, targets: Ints, types: Ints,
+) -> Ints:  # fmt: skip
     """Find one after the other."""
     found = np.full(sources.size, -1, dtype=np.int64)
     for index in range(sources.size):
@@ -79,7 +79,7 @@ def find_recent(
 def enter(
     out_heads: Numbers, in_heads: Numbers, out_next: Numbers, in_next: Numbers,
     held_sources: Numbers, held_targets: Numbers, held_types: Types, held_weights: Weights, used: int,
-    sources: Rows, targets: Rows, types: Rows, weights: Weights,
+    sources: Ints, targets: Ints, types: Ints, weights: Weights,
 ) -> tuple[int, Flags]:  # fmt: skip
     """Enter one after the other."""
     fresh = np.zeros(sources.size, dtype=np.bool_)
@@ -104,8 +104,8 @@ def enter(
 
 @njit(f"UniTuple(int64[::1], 2)({_N}, {_N}, {_N}, {_R})", cache=True, nogil=True)
 def chained(
-    heads: Numbers, following: Numbers, keys: Numbers, rows: Rows,  # noqa: ARG001 - for scans alone
-) -> tuple[Rows, Rows]:  # fmt: skip
+    heads: Numbers, following: Numbers, keys: Numbers, rows: Ints,  # noqa: ARG001 - for scans alone
+) -> tuple[Ints, Ints]:  # fmt: skip
     """Count the links, then follow them."""
     count = 0
     for row in rows:
@@ -143,7 +143,7 @@ def copy_rows(
     more_starts: Numbers, order: Numbers, more_targets: Numbers, more_types: Types,
     more_weights: Weights, more_copies: Numbers,
     new_starts: Numbers, new_targets: Numbers, new_types: Types, new_weights: Weights,
-    cursor: Rows, rows: int, edges: int,
+    cursor: Ints, rows: int, edges: int,
 ) -> None:  # fmt: skip
     """Copy an edge at a time."""
     row, at, more_at, out = cursor[0], cursor[1], cursor[2], cursor[3]

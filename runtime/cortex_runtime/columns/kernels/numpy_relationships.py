@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cortex_runtime.columns.kernels.interfaces import Flags, Numbers, Rows, Types, Weights
+from cortex_runtime.columns.kernels.interfaces import Flags, Ints, Numbers, Types, Weights
 
 _FEW_LINKS = 32  # of chains that are followed, all at once, before what is left is sooner found by a scan
 
 
 def find_compressed(
     starts: Numbers, in_starts: Numbers, in_places: Numbers, held: Types,
-    sources: Rows, targets: Rows, types: Rows,
-) -> Rows:  # fmt: skip
+    sources: Ints, targets: Ints, types: Ints,
+) -> Ints:  # fmt: skip
     """Find the first edge to the target that is of the source by halving, then its type."""
     found = np.full(sources.size, -1, dtype=np.int64)
     last = starts.size - 1
@@ -39,8 +39,8 @@ def find_compressed(
 def find_recent(
     out_heads: Numbers, in_heads: Numbers, out_next: Numbers, in_next: Numbers,
     held_sources: Numbers, held_targets: Numbers, held_types: Types,
-    sources: Rows, targets: Rows, types: Rows,
-) -> Rows:  # fmt: skip
+    sources: Ints, targets: Ints, types: Ints,
+) -> Ints:  # fmt: skip
     """Follow all chains side by side, a link of each at a time."""
     found = np.full(sources.size, -1, dtype=np.int64)
     left = np.flatnonzero((sources < out_heads.size) & (targets < out_heads.size))
@@ -59,7 +59,7 @@ def find_recent(
 def enter(
     out_heads: Numbers, in_heads: Numbers, out_next: Numbers, in_next: Numbers,
     held_sources: Numbers, held_targets: Numbers, held_types: Types, held_weights: Weights, used: int,
-    sources: Rows, targets: Rows, types: Rows, weights: Weights,
+    sources: Ints, targets: Ints, types: Ints, weights: Weights,
 ) -> tuple[int, Flags]:  # fmt: skip
     """Enter those that are not there together; of the same edge given twice the last weight counts."""
     places = find_recent(
@@ -91,11 +91,11 @@ def enter(
     return used, fresh
 
 
-def chained(heads: Numbers, following: Numbers, keys: Numbers, rows: Rows) -> tuple[Rows, Rows]:
+def chained(heads: Numbers, following: Numbers, keys: Numbers, rows: Ints) -> tuple[Ints, Ints]:
     """Follow all chains a link at a time; when some are long, look at all edges for what is left."""
     owners = np.flatnonzero(rows < heads.size)
     places = heads[rows[owners]].astype(np.int64)
-    found: list[tuple[Rows, Rows]] = []
+    found: list[tuple[Ints, Ints]] = []
     for _ in range(_FEW_LINKS):
         owners, places = owners[places > 0], places[places > 0] - 1
         if not places.size:
@@ -127,7 +127,7 @@ def copy_rows(
     more_starts: Numbers, order: Numbers, more_targets: Numbers, more_types: Types,
     more_weights: Weights, more_copies: Numbers,
     new_starts: Numbers, new_targets: Numbers, new_types: Types, new_weights: Weights,
-    cursor: Rows, rows: int, edges: int,
+    cursor: Ints, rows: int, edges: int,
 ) -> None:  # fmt: skip
     """Copy whole rows together; of a row that is too long, a part of the one kind, then of the other."""
     row, at, more_at, out = cursor.tolist()
@@ -175,7 +175,7 @@ def _owners(bounds: Numbers, begin: int, end: int) -> npt.NDArray[np.uint16]:
     return np.repeat(np.arange(lengths.size, dtype=np.uint16), lengths)
 
 
-def _scanned(keys: Numbers, rows: Rows, owners: Rows, below: Rows) -> tuple[Rows, Rows]:
+def _scanned(keys: Numbers, rows: Ints, owners: Ints, below: Ints) -> tuple[Ints, Ints]:
     """Return the edges of rows[owners] at places before `below`, and the owner of each."""
     order = np.argsort(rows[owners], kind="stable")
     wanted, owners, below = rows[owners][order], owners[order], below[order]
