@@ -28,6 +28,7 @@ from cortex_runtime.columns.querying import QueryResult
 from cortex_runtime.columns.relationships import Relationships
 from cortex_runtime.columns.restoring import restore
 from cortex_runtime.columns.search import Searcher
+from cortex_runtime.columns.spreading import Scratch
 
 
 class Cortex:
@@ -46,6 +47,7 @@ class Cortex:
         self.postings = Postings(self.kernels)
         self.concepts = Concepts()
         self.relationships = Relationships(self.kernels)
+        self.spreading = Scratch()
         self.properties = Properties()
         self.free = FreeColumns()
         self.searcher = Searcher(self.arrays, self.postings, self.kernels)

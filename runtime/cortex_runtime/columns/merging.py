@@ -33,14 +33,9 @@ class Merge:
         self._copies, self._more_copies = old.copy_to(self._weights), delta.copy_to(self._weights)
         self._by_source = _Grouping(kernels, delta.sources[: delta.used], rows)
         self._by_target = _Grouping(kernels, self._targets, rows)
-        copied: list[npt.NDArray[Any]] = [
-            self._targets,
-            self._types,
-            self._weights,
-            self._copies,
-            self._more_copies,
-        ]
-        self._clearing = _Clearing([*copied, *self._by_source.arrays, *self._by_target.arrays])
+        arrays: list[npt.NDArray[Any]] = [self._targets, self._types, self._weights, self._copies]
+        arrays += [self._more_copies, *self._by_source.arrays, *self._by_target.arrays]
+        self._clearing = _Clearing(arrays)
         self._cursor = np.zeros(4, dtype=np.int64)
 
     @property

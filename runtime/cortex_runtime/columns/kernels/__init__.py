@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from cortex_runtime.columns.kernels.interfaces import PostingsKernels, RelationshipsKernels, SearchKernels
+from cortex_runtime.columns.kernels.interfaces import (
+    PostingsKernels,
+    RelationshipsKernels,
+    SearchKernels,
+    SpreadingKernels,
+)
 
 Name = Literal["numpy", "numba"]
 VARIABLE = "CORTEX_KERNELS"
@@ -30,6 +35,7 @@ class Kernels:
     postings: PostingsKernels
     search: SearchKernels
     relationships: RelationshipsKernels
+    spreading: SpreadingKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -55,13 +61,23 @@ def _numba_is_installed() -> bool:
 
 @cache
 def _numpy() -> Kernels:
-    from cortex_runtime.columns.kernels import numpy_postings, numpy_relationships, numpy_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numpy_postings,
+        numpy_relationships,
+        numpy_search,
+        numpy_spreading,
+    )
 
-    return Kernels("numpy", numpy_postings, numpy_search, numpy_relationships)
+    return Kernels("numpy", numpy_postings, numpy_search, numpy_relationships, numpy_spreading)
 
 
 @cache
 def _numba() -> Kernels:
-    from cortex_runtime.columns.kernels import numba_postings, numba_relationships, numba_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numba_postings,
+        numba_relationships,
+        numba_search,
+        numba_spreading,
+    )
 
-    return Kernels("numba", numba_postings, numba_search, numba_relationships)
+    return Kernels("numba", numba_postings, numba_search, numba_relationships, numba_spreading)

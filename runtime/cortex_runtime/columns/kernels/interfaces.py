@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.postings import Postings
+    from cortex_runtime.columns.relationships import Relationships
     from cortex_runtime.columns.search import Searcher
 
 Ints = npt.NDArray[np.int64]
@@ -16,6 +17,7 @@ Rows = npt.NDArray[np.uint16]
 Numbers = npt.NDArray[np.int32]
 Types = npt.NDArray[np.uint16]
 Weights = npt.NDArray[np.float32]
+Activations = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -99,4 +101,19 @@ class RelationshipsKernels(Protocol):
         told where each went, plus 1, and `new_starts` where each row that is done ends. cursor int64[4]: the
         row, and how far in the compressed edges, in `order`, and in the new arrays. At most about `rows`
         rows and `edges` edges of either kind are done.
+        """
+
+
+class SpreadingKernels(Protocol):
+    """Handing activation on over relationships."""
+
+    def hop(
+        self, relationships: Relationships, columns: Numbers, activations: Activations, slots: Numbers,
+        frontier: Ints, decay: float,
+    ) -> tuple[Ints, Ints, Ints]:  # fmt: skip
+        """Raise `activations` over the edges from the rows in `frontier`, by what all had before the hop.
+
+        columns int32[rows] are negative where there is no concept; slots int32[rows] is scratch, zeros
+        before and after. Returns the rows that were raised, ascending, and the row and the type by which
+        each was best reached: of edges that bring the same, of the lowest row, then of the lowest type.
         """
