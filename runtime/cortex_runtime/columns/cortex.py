@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
@@ -51,9 +53,8 @@ class Cortex:
         self.properties = Properties()
         self.free = FreeColumns()
         self.searcher = Searcher(self.arrays, self.postings, self.kernels)
-        self.recent_wins: list[
-            tuple[int, int]
-        ] = []  # (operation, column) of wins that may be refractory still
+        # (operation, column) int64[n, 2] of the wins of the last `refractory` operations, in their order
+        self.recent_wins = np.zeros((0, 2), dtype=np.int64)
         self._digest: tuple[int, bytes] | None = None
 
     @classmethod
