@@ -13,6 +13,7 @@ from functools import cache
 from typing import Literal
 
 from cortex_runtime.columns.kernels.interfaces import (
+    ConceptsKernels,
     PostingsKernels,
     RelationshipsKernels,
     SearchKernels,
@@ -32,6 +33,7 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
+    concepts: ConceptsKernels
     postings: PostingsKernels
     search: SearchKernels
     relationships: RelationshipsKernels
@@ -62,22 +64,38 @@ def _numba_is_installed() -> bool:
 @cache
 def _numpy() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numpy_concepts,
         numpy_postings,
         numpy_relationships,
         numpy_search,
         numpy_spreading,
     )
 
-    return Kernels("numpy", numpy_postings, numpy_search, numpy_relationships, numpy_spreading)
+    return Kernels(
+        "numpy",
+        concepts=numpy_concepts,
+        postings=numpy_postings,
+        relationships=numpy_relationships,
+        search=numpy_search,
+        spreading=numpy_spreading,
+    )
 
 
 @cache
 def _numba() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numba_concepts,
         numba_postings,
         numba_relationships,
         numba_search,
         numba_spreading,
     )
 
-    return Kernels("numba", numba_postings, numba_search, numba_relationships, numba_spreading)
+    return Kernels(
+        "numba",
+        concepts=numba_concepts,
+        postings=numba_postings,
+        relationships=numba_relationships,
+        search=numba_search,
+        spreading=numba_spreading,
+    )
