@@ -132,6 +132,10 @@ class Cortex:
         """Return the ids of the concepts on a column, the latest first."""
         return tuple(self.concepts.id_of(row) for row in self.concepts.on(column, limit))
 
+    def activation_of(self, column: int) -> float:
+        """Return a column's activation now: 1 for each win, halved every 1,024 operations since its last one."""
+        return self.arrays.activation_of(column, self.operations)
+
     def parent_of(self, identifier: bytes) -> bytes | None:
         """Return the concept from which a concept inherits directly, None when there is none."""
         return next(iter(self.ancestors_of(identifier)), None)

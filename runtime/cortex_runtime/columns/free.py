@@ -87,19 +87,23 @@ class FreeColumns:
         """Return the columns int64[n], ascending, that rest until `until_all`."""
         return np.flatnonzero(self.kinds == RESTING_ALL) if self._resting_all else np.zeros(0, dtype=np.int64)
 
-    def take(self, columns: Columns) -> None:
-        """Take empty columns int64[n], each once, also ones that rest."""
+    def take(self, columns: Columns) -> Columns:
+        """Take empty columns int64[n], each once; return those of them that rested."""
         end = max(self.watermark, int(columns.max(initial=-1)) + 1)
-        if end > self.watermark:
+        passed = end - self.watermark
+        if passed:
             self._make_room(end)
-            if end - self.watermark > columns.size or (columns < self.watermark).any():
-                self._set(np.arange(self.watermark, end), FREE)
+            if passed == columns.size and columns.min() >= self.watermark:
+                self.watermark = end
+                return columns[:0]
+            self._set(np.arange(self.watermark, end), FREE)
             self.watermark = end
         kinds = self.kinds[columns]
         for column in columns[kinds == RESTING].tolist():
             self._forget(column)
         self._resting_all -= int(np.count_nonzero(kinds == RESTING_ALL))
         self._set(columns, TAKEN)
+        return columns[kinds >= RESTING]
 
     def release(self, column: int, until: int, operation: int) -> bool:
         """Give a column back at an operation; tell whether it rests until another one first."""

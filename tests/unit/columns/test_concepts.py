@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cortex_runtime.columns.concepts import NOWHERE, Concepts
 from cortex_runtime.columns.identifiers import NO_ROW, Identifiers
+from cortex_runtime.columns.kernels.numpy_identifiers import homes
 from unit.columns.worlds import identifier
 
 
@@ -40,8 +41,8 @@ class Model:
 def same_home(table: Identifiers, count: int) -> list[bytes]:
     """Ids whose search begins at the last three slots, so that they meet, and go on at the first ones."""
     ids = array_of([identifier(number) for number in range(200_000)])
-    homes = table._homes(ids.view(np.uint64))
-    return [ids[place].tobytes() for place in np.flatnonzero(homes >= table._slots.size - 3)[:count]]
+    home = homes(table, ids.view(np.uint64))
+    return [ids[place].tobytes() for place in np.flatnonzero(home >= table.slots.size - 3)[:count]]
 
 
 MEETING = same_home(Identifiers(), 40)
@@ -94,9 +95,9 @@ def test_any_pattern_of_ids_spreads(pattern: str) -> None:
     rows = table.insert_many(ids)
     assert rows.tolist() == list(range(50_000))
     assert (table.rows_of(ids) == rows).all()
-    places = np.flatnonzero(table._slots != NO_ROW)
-    homes = table._homes(table._words[table._slots[places]])
-    away = (places - homes) & (table._slots.size - 1)
+    places = np.flatnonzero(table.slots != NO_ROW)
+    home = homes(table, table.words[table.slots[places]])
+    away = (places - home) & (table.slots.size - 1)
     assert away.mean() < 0.6  # at a load of .38; what hashes at random would have is .31
     assert away.max() < 60
 
@@ -132,7 +133,7 @@ def test_a_restored_table_goes_on_as_the_other() -> None:
 
 def chains_of(concepts: Concepts) -> list[bytes]:
     columns = [concepts.on(column) for column in range(12)]
-    parts = (concepts.columns, concepts.operations, concepts._before, concepts._after, concepts._first)
+    parts = (concepts.columns, concepts.operations, concepts.before, concepts.after, concepts.first)
     return [repr((columns, concepts.placed)).encode(), *(part.tobytes() for part in parts)]
 
 

@@ -52,9 +52,7 @@ def items(cortex: Cortex) -> Iterator[int]:
 
 def answers(cortex: Cortex) -> list[QueryResult]:
     return [
-        cortex.query(
-            ENCODER.encode(text), 6, hops=hops, where=where if filtered else (), exact=exact, budget=budget
-        )
+        cortex.query(ENCODER.encode(text), 6, hops=hops, where=where, exact=exact, budget=budget)
         for text in (WORDS[0], "the of person", " ".join(WORDS[1:9]))
         for hops in (0, 2)
         for where in ((), ((tag(1, 0), tag(1, 1)),))

@@ -13,7 +13,9 @@ from functools import cache
 from typing import Literal
 
 from cortex_runtime.columns.kernels.interfaces import (
+    ApplyingKernels,
     ConceptsKernels,
+    IdentifiersKernels,
     PostingsKernels,
     RelationshipsKernels,
     SearchKernels,
@@ -38,6 +40,8 @@ class Kernels:
     search: SearchKernels
     relationships: RelationshipsKernels
     spreading: SpreadingKernels
+    identifiers: IdentifiersKernels
+    applying: ApplyingKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -64,7 +68,9 @@ def _numba_is_installed() -> bool:
 @cache
 def _numpy() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numpy_applying,
         numpy_concepts,
+        numpy_identifiers,
         numpy_postings,
         numpy_relationships,
         numpy_search,
@@ -73,7 +79,9 @@ def _numpy() -> Kernels:
 
     return Kernels(
         "numpy",
+        applying=numpy_applying,
         concepts=numpy_concepts,
+        identifiers=numpy_identifiers,
         postings=numpy_postings,
         relationships=numpy_relationships,
         search=numpy_search,
@@ -84,7 +92,9 @@ def _numpy() -> Kernels:
 @cache
 def _numba() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numba_applying,
         numba_concepts,
+        numba_identifiers,
         numba_postings,
         numba_relationships,
         numba_search,
@@ -93,7 +103,9 @@ def _numba() -> Kernels:
 
     return Kernels(
         "numba",
+        applying=numba_applying,
         concepts=numba_concepts,
+        identifiers=numba_identifiers,
         postings=numba_postings,
         relationships=numba_relationships,
         search=numba_search,

@@ -8,12 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from cortex_runtime.columns.cortex import Cortex
+    from cortex_runtime.columns.following import Placings
+    from cortex_runtime.columns.identifiers import Identifiers
     from cortex_runtime.columns.postings import Postings
     from cortex_runtime.columns.relationships import Relationships
     from cortex_runtime.columns.search import FoundMany, Searcher
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
+Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int32]
 Types = npt.NDArray[np.uint16]
 Weights = npt.NDArray[np.float32]
@@ -130,4 +134,30 @@ class SpreadingKernels(Protocol):
         columns int32[rows] are negative where there is no concept; slots int32[rows] is scratch, zeros
         before and after. Returns the rows that were raised, ascending, and the row and the type by which
         each was best reached: of edges that bring the same, of the lowest row, then of the lowest type.
+        """
+
+
+class IdentifiersKernels(Protocol):
+    """The hash table of ids, many at a time."""
+
+    def find(self, table: Identifiers, wanted: Words) -> Ints:
+        """Return the rows int64[n] of ids uint64[n, 2], NO_ROW for those that are not known."""
+
+    def enter(self, table: Identifiers, rows: Ints) -> None:
+        """Put rows int64[n], whose ids stand in the table, into slots, of which there are enough."""
+
+    def first_alike(self, words: Words) -> Ints:
+        """Return for each of ids uint64[n, 2] the first place int64[n] where the same one stands."""
+
+
+class ApplyingKernels(Protocol):
+    """Checking placings and storing those by which concepts come to columns."""
+
+    def first_impossible(self, cortex: Cortex, placings: Placings) -> int:
+        """Return the place of the first placing that does not follow on what is before it, -1 none."""
+
+    def store(self, cortex: Cortex, arrivals: Placings) -> None:
+        """Store TAKEs and JOINs in the columns' arrays, but for their states, and in those of concepts.
+
+        There is room for the columns, and the concepts are in rows and on no column.
         """
