@@ -73,7 +73,7 @@ class Concepts(Identifiers):
         """Return the rows of the concepts on columns int64[n], of each the latest first and at most `limit`,
         one column's after the other's, and how many of each.
         """
-        return self._chains.chained(self._first, self._after, columns, limit)
+        return self._chains.chained(self.first, self.after, columns, limit)
 
     def waiting_rows(self) -> Rows:
         """Return the rows of all ids that are only known as targets."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HALVINGS = 25  # of an activation that is no more than a few wins: less than half of what float32 adds to 1
 _SWEEP = 8192  # operations between two sweeps
 _COLUMNS = 1 << 16  # of an item of a sweep
+_CANDIDATES = 64  # columns that share the most weight with one: their similarity is looked at
 _LINKS = 8  # proposed for a column at most
 _STEPS = 1 << 16  # that the search for a column's near-duplicates may cost
 _LOOK_BACK = 16_384  # operations: columns that were taken before are not looked at after a restart
@@ -230,12 +231,14 @@ class NearDuplicates:
         concepts = self._cortex.concepts
         mine = np.array(concepts.on(column, _CONCEPTS), dtype=np.int64)
         known = self._linked_to(mine) | {int(self._cortex.arrays.variant_of[column])}
-        for other, similarity in self._most_alike(column):
+        links = 0
+        for other, similarity in self._alike(column):
             theirs = concepts.on(other, _CONCEPTS)
             earlier = concepts.operations[theirs[-1]] < concepts.operations[mine[-1]]
-            if earlier and other not in known:
+            if earlier and other not in known and links < _LINKS:
                 source, target = concepts.id_of(mine[-1]), concepts.id_of(theirs[-1])
                 self._proposals.append(Relate(source, target, NEAR_DUPLICATE, similarity))
+                links += 1
 
     def _linked_to(self, rows: Rows) -> set[int]:
         """Return the columns of which concepts in rows are near-duplicates by a relationship."""
@@ -243,7 +246,7 @@ class NearDuplicates:
         linked = edges.targets[edges.types == NEAR_DUPLICATES]
         return set(self._cortex.concepts.columns[linked].tolist())
 
-    def _most_alike(self, column: int) -> list[tuple[int, float]]:
+    def _alike(self, column: int) -> list[tuple[int, float]]:
         """Return the columns that are as similar as the radius, the most similar first, with how much."""
         cortex, searcher = self._cortex, self._cortex.searcher
         row = cortex.arrays.bits[column]
@@ -252,9 +255,10 @@ class NearDuplicates:
         own = int(weights.sum())
         floor = max(1, math.ceil(cortex.settings.radius * own))
         without = np.array([column], dtype=np.int64)
-        found = searcher.search(bits, weights, limit=_LINKS, floor=floor, without=without, budget=_STEPS)
+        found = searcher.search(bits, weights, limit=_CANDIDATES, floor=floor, without=without, budget=_STEPS)
         rows = cortex.arrays.bits[found.columns].astype(np.int64)
         totals = searcher.weights(rows.ravel(), cortex.columns).reshape(rows.shape).sum(axis=1)
         similarities = found.scores / np.maximum(1, own + totals - found.scores)
-        alike = similarities >= cortex.settings.radius
+        order = np.argsort(-similarities, kind="stable")
+        alike = order[similarities[order] >= cortex.settings.radius]
         return list(zip(found.columns[alike].tolist(), similarities[alike].tolist(), strict=True))
