@@ -89,10 +89,10 @@ class _Application:
             )
             both = np.concatenate((ids, decisions.targets[related]))[order]
             rows = np.empty(order.size, dtype=np.int64)
-            rows[order] = concepts.insert_named(both, concepts.name(both, concepts.rows_of(both)))
+            rows[order] = concepts.insert_named(both, concepts.name(both))
             return rows[: names.size], rows[names.size :]
         if begin != _BEGIN:
-            names = concepts.name(ids, concepts.rows_of(ids))
+            names = concepts.name(ids)
         return concepts.insert_named(ids, names), targets
 
     def _arrive(self, arrivals: Placings) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.identifiers import NO_ROW, Identifiers, Rows
-from cortex_runtime.columns.kernels import Kernels, chosen
+from cortex_runtime.columns.kernels import Kernels
 
 NOWHERE = -1
 
@@ -26,7 +26,6 @@ class Concepts(Identifiers):
 
     def __init__(self, kernels: Kernels | None = None) -> None:
         super().__init__(kernels)
-        self._chains = (kernels or chosen()).concepts
         self.columns = np.zeros(0, dtype=np.int32)
         self.operations = np.zeros(0, dtype=np.int64)
         self.placed = 0
@@ -73,7 +72,9 @@ class Concepts(Identifiers):
         """Return the rows of the concepts on columns int64[n], of each the latest first and at most `limit`,
         one column's after the other's, and how many of each.
         """
-        return self._chains.chained(self.first, self.after, columns, limit)
+        chains = [self.on(column, limit) for column in columns.tolist()]
+        rows = np.array([row for chain in chains for row in chain], dtype=np.int64)
+        return rows, np.array([len(chain) for chain in chains], dtype=np.int64)
 
     def waiting_rows(self) -> Rows:
         """Return the rows of all ids that are only known as targets."""
@@ -86,19 +87,8 @@ class Concepts(Identifiers):
         if size > self.first.size:
             self.first = grown(self.first, size, fill=-1)
 
-    def place(self, row: int, column: int, operation: int) -> None:
-        """Put a concept on a column."""
-        self.make_columns(column + 1)
-        first = self.first[column]
-        self.columns[row], self.operations[row] = column, operation
-        self.before[row], self.after[row] = -1, first
-        if first >= 0:
-            self.before[first] = row
-        self.first[column] = row
-        self.placed += 1
-
     def place_many(self, rows: Rows, columns: Rows, operations: Rows) -> None:
-        """Put concepts that are on no column on columns, as by `place` one by one. All int64[n]."""
+        """Put concepts that are on no column on columns, one after the other. All int64[n]."""
         self.make_columns(int(columns.max(initial=-1)) + 1)
         self.columns[rows], self.operations[rows] = columns, operations
         order = np.argsort(columns, kind="stable")

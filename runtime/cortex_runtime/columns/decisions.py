@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from cortex_runtime.columns.model import ID_BYTES, MAX_TAGS, MAX_TYPE_BYTES
 _HEADER = struct.Struct("<4sHqIIIIIIH")
 _MAGIC = b"CXDC"
 _VERSION = 2
+_NO_BITS = np.zeros(0, dtype=np.uint16)
 
 
 class MalformedDecisionsError(ValueError):
@@ -33,8 +35,7 @@ class Kind(IntEnum):
     UNRELATE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Placing:
+class Placing(NamedTuple):
     """TAKE, JOIN, RELEASE or DELETE at an operation; words, variant_of and bits are of a TAKE only."""
 
     kind: Kind
@@ -43,11 +44,10 @@ class Placing:
     column: int
     words: int = 0
     variant_of: int = -1
-    bits: npt.NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
+    bits: npt.NDArray[np.uint16] = _NO_BITS
 
 
-@dataclass(frozen=True, slots=True)
-class Relating:
+class Relating(NamedTuple):
     """RELATE or UNRELATE at an operation."""
 
     kind: Kind
@@ -58,8 +58,7 @@ class Relating:
     weight: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Describing:
+class Describing(NamedTuple):
     """A concept that is on a column gets these tags and this dimension, in place of those it had."""
 
     operation: int

@@ -60,13 +60,12 @@ class Placings:
         """Return those from a place to another one."""
         if end - start == self.kinds.size:
             return self
-        skipped = int(self.ends[start - 1]) if start else 0
-        each = (self.kinds, self.columns, self.operations, self.concepts)
-        more = (self.words, self.variant_of, self.sizes)
+        each, skipped = slice(start, end), int(self.ends[start - 1]) if start else 0
         return Placings(
-            *(part[start:end] for part in each), *(part[start:end] for part in more),
-            self.bits[skipped : self.ends[end - 1]] if end > start else self.bits[:0],
-            self.ends[start:end] - skipped,
+            self.kinds[each], self.columns[each], self.operations[each], self.concepts[each],
+            self.words[each], self.variant_of[each], self.sizes[each],
+            self.bits[skipped : int(self.ends[end - 1]) if end > start else skipped],
+            self.ends[each] - skipped,
         )  # fmt: skip
 
     def in_rows(self, rows: Ints) -> Placings:
@@ -90,7 +89,7 @@ def check(cortex: Cortex, decisions: Decisions) -> Placings:
         raise NotFollowingError(f"column {decisions.columns.max()} is out of reach")
     asked = decisions.trait_steps.size + decisions.edge_steps.size
     ids = np.concatenate((decisions.ids, decisions.trait_ids, decisions.sources)) if asked else decisions.ids
-    names = cortex.concepts.name(ids, cortex.concepts.rows_of(ids))
+    names = cortex.concepts.name(ids)
     placings = Placings.of(decisions, names[:count])
     if count:
         _check_placings(cortex, placings)

@@ -183,6 +183,18 @@ class FreeView:
             lowest = min(lowest, self._rested.item(self._rested_taken))
         return min(lowest, self._free[0]) if self._free else lowest
 
+    def ahead(self, operation: int, count: int) -> tuple[list[int], int]:
+        """Return the columns, `count` of them, that would be taken one after the other from an operation on,
+        and by how many operations at most: then another one wakes.
+        """
+        self._wake(operation)
+        base = self._base
+        end = len(base.free) - self._taken
+        known = sorted([*(-column for column in base.free[max(0, end - count) : end]), *self._free])[:count]
+        untouched = range(self._watermark, self._watermark + count - len(known))
+        waking = [until for until, _ in base.resting[self._woken : self._woken + 1] + self._resting[:1]]
+        return [*known, *untouched], min(count, min(waking, default=operation + count) - operation + 1)
+
     def release(self, column: int, until: int, operation: int) -> None:
         """Give a column back."""
         if operation > until:

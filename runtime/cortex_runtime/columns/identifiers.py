@@ -70,15 +70,18 @@ class Identifiers:
         """Return the rows int64[n] of ids uint8[n, 16], NO_ROW for those that are not known."""
         return self._kernels.find(self, _words_of(ids))
 
-    def name(self, ids: Ids, rows: Rows) -> Rows:
-        """Return a number int64[n] for each of ids uint8[n, 16] in rows: the same for the same id.
+    def name(self, ids: Ids) -> Rows:
+        """Return a number int64[n] for each of ids uint8[n, 16]: the same for the same id, of others another.
 
-        Its row, or -2 - the first place where an id stands that is not known.
+        It is its row, or -2 - the first place where it stands here when it is not known.
         """
-        new = np.flatnonzero(rows == NO_ROW)
-        names = rows.copy()
+        words = _words_of(ids)
+        names = self._kernels.find(self, words)
+        new = np.flatnonzero(names == NO_ROW)
+        if new.size == names.size:
+            return -2 - self._kernels.first_alike(words)
         if new.size:
-            names[new] = -2 - new[self._kernels.first_alike(_words_of(ids[new]))]
+            names[new] = -2 - new[self._kernels.first_alike(words[new])]
         return names
 
     def insert(self, identifier: bytes) -> int:
@@ -100,15 +103,15 @@ class Identifiers:
         return rows
 
     def insert_named(self, ids: Ids, names: Rows) -> Rows:
-        """Return the rows int64[n] of ids uint8[n, 16] that have names: new ones, in their order, if need be."""
-        known = names >= 0
-        if known.all():
-            return names
+        """Return the rows int64[n] of ids uint8[n, 16] with names: new ones, in their order, if need be."""
         first = np.flatnonzero(names == -2 - np.arange(names.size))
         if first.size == names.size:
             return self.insert_many(ids)
+        if not first.size:
+            return names
         new = np.empty(names.size, dtype=np.int64)
         new[first] = self.insert_many(ids[first])
+        known = names >= 0
         return np.where(known, names, new[np.where(known, 0, -2 - names)])
 
     def discard(self, row: int) -> None:

@@ -77,7 +77,7 @@ def _relate(cortex: Cortex, edges: list[RelationshipRecord]) -> None:
     if unknown.size:
         raise ValueError(f"a relationship is from {edges[unknown[0]].source.hex()}, which is no concept")
     ids = _array_of([edge.target for edge in edges])
-    targets = concepts.insert_named(ids, concepts.name(ids, concepts.rows_of(ids)))
+    targets = concepts.insert_named(ids, concepts.name(ids))
     types = np.array([relationships.type_id(edge.type) for edge in edges], dtype=np.int64)
     weights = np.array([edge.weight for edge in edges], dtype=np.float32)
     relationships.set_many(sources, targets, types, weights)

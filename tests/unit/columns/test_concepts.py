@@ -60,23 +60,31 @@ PATTERNS: dict[str, Callable[[int], bytes]] = {
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["insert", "insert many", "discard"]),
-            st.lists(st.sampled_from(MEETING), min_size=1, max_size=30, unique=True),
+            st.sampled_from(["insert", "insert many", "insert named", "discard"]),
+            st.lists(st.sampled_from(MEETING), min_size=1, max_size=60),
         ),
         max_size=25,
     )
 )
-@settings(max_examples=200, deadline=None)
-def test_ids_that_meet_are_found_whatever_came_and_went(steps: list[tuple[str, list[bytes]]]) -> None:
-    table, model = Identifiers(), Model()
+@settings(max_examples=100, deadline=None)
+def test_ids_that_meet_are_found_whatever_came_and_went(
+    kernels: Kernels, steps: list[tuple[str, list[bytes]]]
+) -> None:
+    table, model = Identifiers(kernels), Model()
     for what, ids in steps:
         if what == "insert":
             assert [table.insert(each) for each in ids] == [model.insert(each) for each in ids]
+        elif what == "insert named":
+            names = table.name(array_of(ids))
+            first = [-2 - ids.index(each) for each in ids]
+            assert names.tolist() == [model.rows.get(*each) for each in zip(ids, first, strict=True)]
+            rows = table.insert_named(array_of(ids), names)
+            assert rows.tolist() == [model.insert(each) for each in ids]
         elif what == "insert many":
-            new = [each for each in ids if each not in model.rows]
+            new = list(dict.fromkeys(each for each in ids if each not in model.rows))
             assert table.insert_many(array_of(new)).tolist() == [model.insert(each) for each in new]
         else:
-            for each in [each for each in ids if each in model.rows]:
+            for each in {each: 0 for each in ids if each in model.rows}:
                 table.discard(model.rows[each])
                 model.discard(each)
         expected = [model.rows.get(each, NO_ROW) for each in MEETING]
@@ -90,8 +98,8 @@ def test_ids_that_meet_are_found_whatever_came_and_went(steps: list[tuple[str, l
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_any_pattern_of_ids_spreads(pattern: str) -> None:
-    table, ids = Identifiers(), array_of([PATTERNS[pattern](number) for number in range(50_000)])
+def test_any_pattern_of_ids_spreads(pattern: str, kernels: Kernels) -> None:
+    table, ids = Identifiers(kernels), array_of([PATTERNS[pattern](number) for number in range(50_000)])
     rows = table.insert_many(ids)
     assert rows.tolist() == list(range(50_000))
     assert (table.rows_of(ids) == rows).all()
@@ -102,8 +110,8 @@ def test_any_pattern_of_ids_spreads(pattern: str) -> None:
     assert away.max() < 60
 
 
-def test_growing_by_portions_and_shrinking_gives_a_table_that_finds_what_is_left() -> None:
-    table, ids = Identifiers(), array_of([identifier(number) for number in range(20_000)])
+def test_growing_by_portions_and_shrinking_gives_a_table_that_finds_what_is_left(kernels: Kernels) -> None:
+    table, ids = Identifiers(kernels), array_of([identifier(number) for number in range(20_000)])
     for start in range(0, 20_000, 700):
         table.insert_many(ids[start : start + 700])
     for row in range(0, 20_000, 3):
@@ -115,8 +123,8 @@ def test_growing_by_portions_and_shrinking_gives_a_table_that_finds_what_is_left
     assert (table.rows_of(ids)[~left] == again).all()
 
 
-def test_a_restored_table_goes_on_as_the_other() -> None:
-    table, other = Identifiers(), Identifiers()
+def test_a_restored_table_goes_on_as_the_other(kernels: Kernels) -> None:
+    table, other = Identifiers(kernels), Identifiers(kernels)
     ids = array_of([identifier(number) for number in range(900)])
     table.insert_many(ids[:600])
     for row in (5, 3, 400):
@@ -141,28 +149,32 @@ def chains_of(concepts: Concepts) -> list[bytes]:
     st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=6),
     st.lists(st.integers(0, 60), max_size=10),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_placing_many_is_placing_one_by_one(portions: list[list[int]], leaving: list[int]) -> None:
     many, single = Concepts(), Concepts()
+    expected: dict[int, list[int]] = {}
     for columns in portions:
         first = len(single)
-        ids = [identifier(first + number) for number in range(len(columns))]
+        ids = array_of([identifier(first + number) for number in range(len(columns))])
         operations = np.arange(len(columns)) + 100 * first
-        rows = many.insert_many(array_of(ids))
+        rows = many.insert_many(ids)
         many.place_many(rows, np.array(columns, dtype=np.int64), operations)
-        for each, column, operation in zip(ids, columns, operations.tolist(), strict=True):
-            single.place(single.insert(each), column, operation)
-        for concepts in (many, single):
-            for row in leaving:
-                if row < len(concepts) and concepts.columns[row] != NOWHERE:
-                    concepts.displace(row)
+        for place, column in enumerate(columns):
+            row = single.insert_many(ids[place : place + 1])
+            single.place_many(row, np.array([column]), operations[place : place + 1])
+            expected.setdefault(column, []).insert(0, int(row[0]))
+        for gone in sorted({row for row in leaving if row < len(many) and many.columns[row] != NOWHERE}):
+            expected[int(many.columns[gone])].remove(gone)
+            many.displace(gone)
+            single.displace(gone)
+        assert {column: many.on(column) for column in expected} == expected
         assert chains_of(many) == chains_of(single)
 
 
 def test_what_waits_is_known_and_on_no_column() -> None:
     concepts = Concepts()
     rows = [concepts.insert(identifier(number)) for number in range(5)]
-    concepts.place(rows[1], 4, 1)
+    concepts.place_many(np.array([rows[1]]), np.array([4]), np.array([1]))
     concepts.discard(rows[3])
     assert concepts.waiting_rows().tolist() == [0, 2, 4]
     assert concepts.known_rows().tolist() == [0, 1, 2, 4]

@@ -14,7 +14,7 @@ from typing import Literal
 
 from cortex_runtime.columns.kernels.interfaces import (
     ApplyingKernels,
-    ConceptsKernels,
+    CompetitionKernels,
     IdentifiersKernels,
     PostingsKernels,
     RelationshipsKernels,
@@ -35,13 +35,13 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
-    concepts: ConceptsKernels
     postings: PostingsKernels
     search: SearchKernels
     relationships: RelationshipsKernels
     spreading: SpreadingKernels
     identifiers: IdentifiersKernels
     applying: ApplyingKernels
+    competition: CompetitionKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -69,7 +69,7 @@ def _numba_is_installed() -> bool:
 def _numpy() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
         numpy_applying,
-        numpy_concepts,
+        numpy_competition,
         numpy_identifiers,
         numpy_postings,
         numpy_relationships,
@@ -80,7 +80,7 @@ def _numpy() -> Kernels:
     return Kernels(
         "numpy",
         applying=numpy_applying,
-        concepts=numpy_concepts,
+        competition=numpy_competition,
         identifiers=numpy_identifiers,
         postings=numpy_postings,
         relationships=numpy_relationships,
@@ -93,7 +93,7 @@ def _numpy() -> Kernels:
 def _numba() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
         numba_applying,
-        numba_concepts,
+        numba_competition,
         numba_identifiers,
         numba_postings,
         numba_relationships,
@@ -104,7 +104,7 @@ def _numba() -> Kernels:
     return Kernels(
         "numba",
         applying=numba_applying,
-        concepts=numba_concepts,
+        competition=numba_competition,
         identifiers=numba_identifiers,
         postings=numba_postings,
         relationships=numba_relationships,

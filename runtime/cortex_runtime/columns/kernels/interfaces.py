@@ -8,9 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from cortex_runtime.columns.concepts import Concepts
     from cortex_runtime.columns.cortex import Cortex
     from cortex_runtime.columns.following import Placings
     from cortex_runtime.columns.identifiers import Identifiers
+    from cortex_runtime.columns.model import CortexSettings
+    from cortex_runtime.columns.overlay import Overlay
     from cortex_runtime.columns.postings import Postings
     from cortex_runtime.columns.relationships import Relationships
     from cortex_runtime.columns.search import FoundMany, Searcher
@@ -23,15 +26,6 @@ Types = npt.NDArray[np.uint16]
 Weights = npt.NDArray[np.float32]
 Activations = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-
-
-class ConceptsKernels(Protocol):
-    """Walking the concepts of columns."""
-
-    def chained(
-        self, first: npt.NDArray[np.int32], after: npt.NDArray[np.int32], columns: Ints, limit: int
-    ) -> tuple[Ints, Ints]:
-        """Return the rows that are chained on columns, at most `limit` of each, and how many of each."""
 
 
 class PostingsKernels(Protocol):
@@ -59,7 +53,14 @@ class SearchKernels(Protocol):
         """Return the best columns that share at least `floor`, and the weight each shares, best first."""
 
     def find_many(
-        self, searcher: Searcher, bits: Ints, ends: Ints, columns: int, limit: int, most: int
+        self,
+        searcher: Searcher,
+        concepts: Concepts,
+        bits: Ints,
+        ends: Ints,
+        columns: int,
+        limit: int,
+        most: int,
     ) -> FoundMany:
         """Weigh queries, the bits of one after the other's, and search by those that cost at most `most`."""
 
@@ -160,4 +161,26 @@ class ApplyingKernels(Protocol):
         """Store TAKEs and JOINs in the columns' arrays, but for their states, and in those of concepts.
 
         There is room for the columns, and the concepts are in rows and on no column.
+        """
+
+
+class CompetitionKernels(Protocol):
+    """Letting concepts compete for columns."""
+
+    def compete(
+        self,
+        searcher: Searcher,
+        overlay: Overlay,
+        settings: CortexSettings,
+        rows: Rows,
+        words: npt.NDArray[np.uint8],
+        free: Ints,
+    ) -> tuple[Ints, npt.NDArray[np.float64], Ints]:
+        """Let concepts that are on no column compete, in order, and bring the overlay's pending columns along.
+
+        rows uint16[n, 40] and words uint8[n] are those of the concepts, free int64[m] the columns that they may
+        take, in order. Return, of as many concepts as there were columns for: columns int64[k], that each came
+        to; overlaps float64[k], the weighted Jaccard similarity to the strongest candidate (one that reaches
+        the joining threshold was joined, else a column was taken); winners int64[k, w], the strongest first,
+        -1 none.
         """

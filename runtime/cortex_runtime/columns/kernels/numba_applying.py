@@ -11,7 +11,7 @@ from numba import njit
 from cortex_runtime.columns.arrays import HALF_LIFE, HALVES
 from cortex_runtime.columns.concepts import NOWHERE
 from cortex_runtime.columns.decisions import Kind
-from cortex_runtime.columns.encoding import MAX_BITS, PAD
+from cortex_runtime.columns.encoding import PAD
 from cortex_runtime.columns.following import Placings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 _TAKE, _JOIN = int(Kind.TAKE), int(Kind.JOIN)
 _NOBODY = np.iinfo(np.int64).min  # neither a name nor a column
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
-_LEAST_HALF, _LAST_HALF = HALF_LIFE, HALVES.size - 1
+_LAST_HALF = HALVES.size - 1
 
 
 def first_impossible(cortex: Cortex, placings: Placings) -> int:
@@ -110,19 +110,17 @@ def _store(  # type: ignore[no-untyped-def]
     all_bits, all_words, all_variants, concepts, last_operation, activation, halves,
     homes, arrived, before, after, first,
 ):  # fmt: skip
-    start = 0
+    start = np.int64(0)
     for place in range(kinds.size):
         column, operation, row = columns[place], operations[place], rows[place]
         if kinds[place] == _TAKE:
-            size = np.int64(sizes[place])
-            for index in range(size):
-                all_bits[column, index] = bits[start + index]
-            for index in range(size, MAX_BITS):
-                all_bits[column, index] = PAD
-            start += size
+            end = start + np.int64(sizes[place])
+            all_bits[column, : end - start] = bits[start:end]
+            all_bits[column, end - start :] = PAD
+            start = end
             all_words[column] = words[place]
             all_variants[column] = variant_of[place]
-        halvings = min((operation - last_operation[column]) // _LEAST_HALF, _LAST_HALF)
+        halvings = min((operation - last_operation[column]) // HALF_LIFE, _LAST_HALF)
         activation[column] = activation[column] * halves[halvings] + np.float32(1)
         last_operation[column] = operation
         concepts[column] += 1

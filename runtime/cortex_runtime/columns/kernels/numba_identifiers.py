@@ -87,6 +87,5 @@ def _first_alike(words):  # type: ignore[no-untyped-def]
             other = np.int64(slots[slot])
         if other == NO_ROW:
             slots[slot] = place
-            other = place
-        places[place] = other
+        places[place] = place if other == NO_ROW else other
     return places
