@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cortex_runtime.columns.concepts import NOWHERE, Concepts
 from cortex_runtime.columns.identifiers import NO_ROW, Identifiers
+from cortex_runtime.columns.kernels import Kernels
 from cortex_runtime.columns.kernels.numpy_identifiers import homes
 from unit.columns.worlds import identifier
 
