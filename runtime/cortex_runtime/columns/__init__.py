@@ -35,6 +35,7 @@ from cortex_runtime.columns.model import (
 )
 from cortex_runtime.columns.querying import Match, QueryResult, Step
 from cortex_runtime.columns.states import IllegalTransitionError, State
+from cortex_runtime.columns.tags import Scalar, Wanted, tags_of
 from cortex_runtime.columns.words import NothingToEncodeError
 
 __all__ = [
@@ -64,8 +65,11 @@ __all__ = [
     "QueryTooComplexError",
     "Relate",
     "RelationshipRecord",
+    "Scalar",
     "State",
     "Step",
     "UnknownConceptError",
     "Unrelate",
+    "Wanted",
+    "tags_of",
 ]
