@@ -37,8 +37,8 @@ def tags_of(properties: Mapping[str, Any]) -> tuple[int, ...]:
         tags.update(_tags(key, canonical) if canonical else [_key(key) << KEY_SHIFT | EXCEPTION])
         if len(tags) > MAX_TAGS:
             raise InvalidOperationError(
-                f"With property {key[:64]!r} there are more than {MAX_TAGS:,} different values. Put a long list"
-                " into an object: that is kept, and not filtered by."
+                f"With property {key[:64]!r} there are more than {MAX_TAGS:,} different values. Put a"
+                " long list into an object: that is kept, and not filtered by."
             )
     return tuple(sorted(tags))
 
