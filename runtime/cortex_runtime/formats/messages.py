@@ -49,7 +49,7 @@ class Relationship(Message, frozen=True, kw_only=True):
     weight: Weight = 1.0
 
 
-class ConceptBody(Message, frozen=True, kw_only=True):
+class ConceptBody(Message, omit_defaults=True, frozen=True, kw_only=True):
     """What a client puts: a text, a vector, or a vector with a text that is only shown.
 
     Relationships are added; one of same type and target is replaced. `parent` is the concept whose

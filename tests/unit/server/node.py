@@ -63,8 +63,10 @@ class Node:
     def start(self) -> None:
         """Start it, and return when it owns all slots."""
         with (self.directory / "log").open("ab") as log:
-            words = [sys.executable, "-P", "-m", "cortex_runtime.main", "serve", self.directory / "node.json"]
-            self.process = subprocess.Popen(words, stdout=log, stderr=log)
+            words = [sys.executable, "-P", "-m", "cortex_runtime.main", "serve"]
+            self.process = subprocess.Popen(
+                [*words, str(self.directory / "node.json")], stdout=log, stderr=log
+            )
         until = time.monotonic() + PATIENCE
         while not self._is_healthy():
             assert self.process.poll() is None, self.log
