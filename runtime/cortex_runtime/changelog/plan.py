@@ -55,6 +55,7 @@ from cortex_runtime.security.envelope import Place, key_version_of
 from cortex_runtime.server.errors import code_of
 
 SLICE = 0.004
+MAX_REJECTED = 16  # in one plan: forgetting what a rejected write did costs as much as all that was planned
 ENCODER = Encoder()
 
 
@@ -177,19 +178,22 @@ class Plan:
 async def prepare(slot: Slot, token: int, writes: list[Write], directory: Directory) -> Plan:
     """Let writes compete in their order, and return the plan. Raises UnknownKey or KeyringError.
 
-    Yields to the event loop every few milliseconds; the slot must not move meanwhile.
+    Yields to the event loop every few milliseconds; the slot must not move meanwhile. The last writes may be
+    left for the next plan.
     """
-    plan = Plan(slot, token)
+    plan, pace = Plan(slot, token), _Pace()
     planners: dict[tuple[str, str], _Planner] = {}
     results: dict[tuple[str, bytes], list[OperationResult]] = {}
     for write in writes:
         place = write.tenant, write.cortex
         if place not in planners:
-            planners[place] = _Planner(plan, *place, directory)
+            planners[place] = _Planner(plan, *place, directory, pace)
         try:
-            results[write.tenant, write.key] = await planners[place].add(await _encode(write))
+            results[write.tenant, write.key] = await planners[place].add(await _encode(write, pace))
         except Rejected as rejection:
             plan.rejected.append((write, rejection))
+            if len(plan.rejected) == MAX_REJECTED:
+                break
         else:
             plan.writes.append(write)
     used = {(write.tenant, write.cortex) for write in plan.writes}
@@ -204,13 +208,25 @@ async def prepare(slot: Slot, token: int, writes: list[Write], directory: Direct
     return plan
 
 
-async def _encode(write: Write) -> list[tuple[Operation, Encoding | None]]:
+class _Pace:
+    """Lets others have their turn every few milliseconds."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + SLICE
+
+    async def breathe(self) -> None:
+        """Yield to the event loop once it is time to."""
+        if time.perf_counter() > self._until:
+            await asyncio.sleep(0)
+            self._until = time.perf_counter() + SLICE
+
+
+async def _encode(write: Write, pace: _Pace) -> list[tuple[Operation, Encoding | None]]:
     """Encode what is put. Raises Rejected."""
     encoded: list[tuple[Operation, Encoding | None]] = []
-    pause = time.perf_counter() + SLICE
     for operation in write.operations:
         encoded.append((operation, _encoding(operation) if isinstance(operation, PutOperation) else None))
-        pause = await _breathe(pause)
+        await pace.breathe()
     return encoded
 
 
@@ -228,8 +244,9 @@ def _encoding(operation: PutOperation) -> Encoding:
 class _Planner:
     """Plans the writes to one cortex."""
 
-    def __init__(self, plan: Plan, tenant: str, cortex: str, directory: Directory) -> None:
+    def __init__(self, plan: Plan, tenant: str, cortex: str, directory: Directory, pace: _Pace) -> None:
         self._plan, self._tenant, self._cortex, self._directory = plan, tenant, cortex, directory
+        self._pace = pace
         self._competition = Competition(plan.slot.cortex(tenant, cortex))
         self._touched: dict[bytes, None] = {}
         self._names: dict[tuple[str, str], bytes] = {}
@@ -241,18 +258,17 @@ class _Planner:
         """
         mark = self._competition.mark()
         outcomes = []
-        pause = time.perf_counter() + SLICE
         try:
             for operation, encoding in encoded:
                 outcomes.append(self._compete(operation, encoding))
-                pause = await _breathe(pause)
+                await self._pace.breathe()
         except (InvalidOperationError, Rejected) as error:
             self._competition.rollback(mark)
             raise self._rejection(error) from error
         results = []
         for (operation, _), outcome in zip(encoded, outcomes, strict=True):
             results.append(self._keep(operation, outcome))
-            pause = await _breathe(pause)
+            await self._pace.breathe()
         return results
 
     def finish(self, digest: bytes) -> bytes:
@@ -383,14 +399,6 @@ def _edges_of(operation: PutOperation) -> list[tuple[str, str, str, float]]:
     if operation.parent is not None:
         edges.append((operation.id, INHERITS, operation.parent, 1.0))
     return edges
-
-
-async def _breathe(pause: float) -> float:
-    """Let others have their turn once it is time to, and return when the next time is."""
-    if time.perf_counter() <= pause:
-        return pause
-    await asyncio.sleep(0)
-    return time.perf_counter() + SLICE
 
 
 def _result(name: str, outcome: Outcome) -> OperationResult:
