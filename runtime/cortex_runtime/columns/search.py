@@ -7,20 +7,24 @@ A bit weighs by its information, from live counts. The kernels (numpy_search, nu
    column that was not seen cannot reach the bound any more.
 2. Of the seen columns, keep those that can reach it: by the bitmaps of common bits, the heaviest first, then
    by the lists that are left, or by the columns' own rows, whichever is cheaper.
-3. When all lists were visited and the common bits alone reach the bound, sum up their bitmaps for all columns,
-   64 at a time: bit-sliced (Rinfret, O'Neil and O'Neil 2001).
+3. When all lists were visited and the common bits alone reach the bound, sum up their bitmaps for all
+   columns, 64 at a time: bit-sliced (Rinfret, O'Neil and O'Neil 2001).
 
 Of columns that share the same, one with fewer words is better, then one with a lower number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.arrays import ColumnArrays
+from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.encoding import BITS
 from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.kernels import Kernels, chosen
@@ -31,6 +35,7 @@ __all__ = ["Found", "Searcher", "ranking", "weights_of"]
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
+MAX_IDS = 64  # of the concepts on a column that are named
 _PROVED_AMONG = 32  # times as many columns as are wanted
 PLANES = 14  # 40 bits of weight 255 make less than 2**14
 _NOBODY = np.zeros(0, dtype=np.int64)
@@ -54,6 +59,23 @@ class Found:
     columns: Ints
     scores: Ints
     capped: bool = False
+
+
+class FoundMany(NamedTuple):
+    """What was found for n queries, one's columns after the other's, m in all, best first.
+
+    columns int64[m], overlaps float64[m]: the share (0-1) of its query's weight that a column has; sizes
+    int64[m]: how many concepts of each are in ids uint8[..., 16], the latest first, at most 64. ends
+    int64[n]: where each query's columns end; costs int64[n], in elementary steps: what costs too much was not
+    searched for.
+    """
+
+    columns: Ints
+    overlaps: npt.NDArray[np.float64]
+    ids: npt.NDArray[np.uint8]
+    sizes: Ints
+    ends: Ints
+    costs: Ints
 
 
 class Searcher:
@@ -87,6 +109,18 @@ class Searcher:
     def cost(self, bits: Ints, weights: Ints) -> int:
         """Return what a search costs at most, in elementary steps."""
         return int(self.postings.steps(bits[weights > 0]).sum())
+
+    def find_many(
+        self, concepts: Concepts, queries: Sequence[Ints], columns: int, limit: int, most: int
+    ) -> FoundMany:
+        """Return the best columns for queries, each the bits int64[k], which may cost `most` steps each.
+
+        columns: how many there are.
+        """
+        self._make_scratch()
+        bits = queries[0] if len(queries) == 1 else np.concatenate(queries)
+        ends = np.array(list(accumulate([each.size for each in queries])), dtype=np.int64)
+        return self.kernels.find_many(self, concepts, bits, ends, columns, limit, most)
 
     def search(
         self,

@@ -132,7 +132,7 @@ def test_a_restored_table_goes_on_as_the_other() -> None:
 
 def chains_of(concepts: Concepts) -> list[bytes]:
     columns = [concepts.on(column) for column in range(12)]
-    parts = (concepts.columns, concepts.operations, concepts._before, concepts._after, concepts._first)
+    parts = (concepts.columns, concepts.operations, concepts._before, concepts.after, concepts.first)
     return [repr((columns, concepts.placed)).encode(), *(part.tobytes() for part in parts)]
 
 

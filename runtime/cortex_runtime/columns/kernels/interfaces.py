@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from cortex_runtime.columns.concepts import Concepts
     from cortex_runtime.columns.postings import Postings
-    from cortex_runtime.columns.search import Searcher
+    from cortex_runtime.columns.search import FoundMany, Searcher
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
@@ -38,3 +39,15 @@ class SearchKernels(Protocol):
         self, searcher: Searcher, bits: Ints, weights: Ints, limit: int, floor: int, without: Ints
     ) -> tuple[Ints, Ints]:
         """Return the best columns that share at least `floor`, and the weight each shares, best first."""
+
+    def find_many(
+        self,
+        searcher: Searcher,
+        concepts: Concepts,
+        bits: Ints,
+        ends: Ints,
+        columns: int,
+        limit: int,
+        most: int,
+    ) -> FoundMany:
+        """Weigh queries, the bits of one after the other's, and search by those that cost at most `most`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.postings import columns_in
-from cortex_runtime.columns.search import Searcher, ranking
+from cortex_runtime.columns.search import MAX_IDS, FoundMany, Searcher, ranking
 from cortex_runtime.columns.weights import weights_of
 
 Ints = npt.NDArray[np.int64]
@@ -47,6 +48,27 @@ def search(
     finally:
         for part in walk.visited:
             searcher.sums[part] = 0
+
+
+def find_many(
+    searcher: Searcher, concepts: Concepts, bits: Ints, ends: Ints, columns: int, limit: int, most: int
+) -> FoundMany:
+    """Weigh queries, the bits of one after the other's, and search by those that cost at most `most`."""
+    best, overlaps = [_NOBODY], [np.zeros(0)]
+    found_ends, costs = np.zeros((2, ends.size), dtype=np.int64)
+    start = 0
+    for query, end in enumerate(ends.tolist()):
+        own, start = bits[start:end], end
+        weights = weigh(own, searcher.postings.counts, columns)
+        costs[query] = searcher.cost(own, weights)
+        if costs[query] <= most:
+            found, scores = search(searcher, own, weights, limit, 1, _NOBODY)
+            best.append(found)
+            overlaps.append(scores / max(1, int(weights.sum())))
+        found_ends[query] = found_ends[query - 1] + (best[-1].size if costs[query] <= most else 0)
+    every = np.concatenate(best)
+    rows, sizes = concepts.on_each(every, MAX_IDS)
+    return FoundMany(every, np.concatenate(overlaps), concepts.ids[rows], sizes, found_ends, costs)
 
 
 class _Walk:
@@ -237,7 +259,7 @@ def _sums_of(maps: list[tuple[int, Words]], words: int) -> list[Words]:
                 np.bitwise_or(both, spare, out=carry)
             else:
                 np.bitwise_and(plane, carry, out=spare)
-                plane ^= carry
+                np.bitwise_xor(plane, carry, out=plane)
                 carry, spare = spare, carry
     return planes
 
