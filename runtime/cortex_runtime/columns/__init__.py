@@ -12,7 +12,7 @@ from __future__ import annotations
 from cortex_runtime.columns.competition import Competition
 from cortex_runtime.columns.cortex import Cortex
 from cortex_runtime.columns.decisions import Decisions, MalformedDecisionsError
-from cortex_runtime.columns.encoding import Encoder, Encoding
+from cortex_runtime.columns.encoding import Encoder, Encoding, Encodings, TextTooLongError
 from cortex_runtime.columns.following import NotFollowingError
 from cortex_runtime.columns.model import (
     INHERITS,
@@ -36,6 +36,7 @@ from cortex_runtime.columns.model import (
 from cortex_runtime.columns.querying import Match, QueryResult, Step
 from cortex_runtime.columns.states import IllegalTransitionError, State
 from cortex_runtime.columns.tags import Scalar, Wanted, tags_of
+from cortex_runtime.columns.vectors import VectorError
 from cortex_runtime.columns.words import NothingToEncodeError
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "DimensionError",
     "Encoder",
     "Encoding",
+    "Encodings",
     "IllegalTransitionError",
     "InvalidOperationError",
     "InvalidQueryError",
@@ -68,8 +70,10 @@ __all__ = [
     "Scalar",
     "State",
     "Step",
+    "TextTooLongError",
     "UnknownConceptError",
     "Unrelate",
+    "VectorError",
     "Wanted",
     "tags_of",
 ]
