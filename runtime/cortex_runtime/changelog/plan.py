@@ -36,7 +36,9 @@ from cortex_runtime.columns import (
     Outcome,
     Put,
     Relate,
+    TextTooLongError,
     Unrelate,
+    VectorError,
     tags_of,
 )
 from cortex_runtime.formats.messages import (
@@ -236,9 +238,11 @@ def _encoding(operation: PutOperation) -> Encoding:
     except OverflowError:
         raise Rejected("invalid", f"A number in the properties of {operation.id!r} is too large.") from None
     try:
+        if operation.vector is not None:
+            return ENCODER.encode_vector(operation.vector)
         return ENCODER.encode(operation.text or "")
-    except NothingToEncodeError as error:
-        raise Rejected("invalid", f"The text of {operation.id!r} cannot be encoded: {error}") from error
+    except (NothingToEncodeError, TextTooLongError, VectorError) as error:
+        raise Rejected("invalid", f"Concept {operation.id!r} cannot be encoded: {error}") from error
 
 
 class _Planner:
@@ -293,7 +297,7 @@ class _Planner:
             assert encoding is not None
             put = Put(
                 id=self._record(operation.id), bits=encoding.bits, words=encoding.words,
-                tags=tags_of(operation.properties), dimension=0,
+                tags=tags_of(operation.properties), dimension=encoding.dimension,
             )  # fmt: skip
             edges = [self._relate(*edge) for edge in _edges_of(operation)]
             return [self._competition.add(put), *map(self._competition.add, edges)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from cortex_runtime.changelog.database import Database
 from cortex_runtime.changelog.slots import Slot
-from cortex_runtime.columns import Encoding, Wanted
+from cortex_runtime.columns import Cortex, DimensionError, Encoding, Wanted
 from cortex_runtime.columns import Match as ColumnMatch
 from cortex_runtime.formats.messages import (
     BatchRequest,
@@ -100,6 +100,7 @@ async def query(service: Service, request: Request) -> bytes:
     source = service.source(slot)
     encoding = await _encoding(service, source, slot, request, asked)
     cortex, wanted = slot.cortex(tenant, name), Wanted(asked.where)
+    _check_dimension(cortex, encoding)
     result = cortex.query(
         encoding, asked.k, hops=asked.hops, decay=asked.decay, where=wanted.where, budget=asked.budget,
         exact=asked.exact,
@@ -125,6 +126,8 @@ async def _encoding(
     """Return what to look for. Of a stored concept that came from a vector it is its column's bits."""
     if asked.text is not None:
         return service.encoder.encode(asked.text)
+    if asked.vector is not None:
+        return service.encoder.encode_vector(asked.vector)
     tenant, cortex = request.names["tenant"], request.names["cortex"]
     record = service.directory.record_id(tenant, cortex, asked.concept or "")
     stored = (await service.contents.concepts(source, slot, tenant, [record])).get(record)
@@ -132,8 +135,18 @@ async def _encoding(
         raise _no_concept()
     entry = stored.entry
     if entry.dimension:
-        return Encoding(np.frombuffer(entry.bits, dtype="<u2").astype(np.uint16), entry.words)
+        bits = np.frombuffer(entry.bits, dtype="<u2").astype(np.uint16)
+        return Encoding(bits, entry.words, entry.dimension)
     return service.encoder.encode(entry.text or "")
+
+
+def _check_dimension(cortex: Cortex, encoding: Encoding) -> None:
+    """Raise DimensionError when a query's vector is of another length than those of the concepts."""
+    known = cortex.properties.dimension
+    if encoding.dimension and known and encoding.dimension != known:
+        raise DimensionError(
+            f"The query's vector has {encoding.dimension} numbers, those of the concepts have {known}."
+        )
 
 
 def _on_path(match: ColumnMatch) -> set[bytes]:

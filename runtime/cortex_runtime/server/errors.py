@@ -12,7 +12,9 @@ from cortex_runtime.columns import (
     InvalidQueryError,
     NothingToEncodeError,
     QueryTooComplexError,
+    TextTooLongError,
     UnknownConceptError,
+    VectorError,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ ENGINE: dict[type[Exception], str] = {
     InvalidOperationError: "invalid",
     InvalidQueryError: "invalid",
     NothingToEncodeError: "invalid",
+    TextTooLongError: "invalid",
+    VectorError: "invalid",
 }
 
 

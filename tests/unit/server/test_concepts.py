@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import sys
+from random import Random
 from typing import Any
 
 import psycopg
@@ -139,13 +140,34 @@ def test_a_node_that_is_killed_comes_back_with_the_same_columns_tags_and_parents
     batch(node, cortex, put("a", properties=properties), put("b", parent="a", properties={"n": 1e300}),
           put("twin", "a of some kind", properties={"n": 7}), put("c", parent="a"))  # fmt: skip
     batch(node, cortex, put("a", properties={**properties, "more": [3, 3.0]}), relate("c", "b"),
-          {"op": "delete", "id": "twin"})  # fmt: skip
+          {"op": "delete", "id": "twin"}, {"op": "put", "id": "v", "vector": [0.5, -1, 2]})  # fmt: skip
     before, queried = node.slots(), found(node, cortex, where={"more": 3, "w": "é"})
     assert queried == ["a", "b", "c"]
     node.stop(signal.SIGKILL)
     node.start()
     assert node.slots() == before
     assert found(node, cortex, where={"more": 3, "w": "é"}) == queried
+
+
+def test_concepts_of_vectors_are_found_by_vectors_that_are_like_them(node: Node, cortex: str) -> None:
+    random = Random(5)
+    vectors = [[random.gauss(0, 1) for _ in range(50)] for _ in range(20)]
+    for number, vector in enumerate(vectors):
+        body = {"vector": vector, "properties": {"even": number % 2 == 0}}
+        node.ask("PUT", f"concepts/v{number}", body, cortex=cortex)
+    node.ask("PUT", "concepts/v3", {"vector": vectors[3], "text": "shown"}, cortex=cortex)
+    near = [number + random.gauss(0, 0.2) for number in vectors[3]]
+    answer = node.ask("POST", "query", {"vector": near, "k": 3}, cortex=cortex)
+    assert (answer["matches"][0]["id"], answer["matches"][0]["text"]) == ("v3", "shown")
+    assert answer["matches"][0]["overlap"] > 2 * answer["matches"][1]["overlap"]
+    like = node.ask("POST", "query", {"concept": "v4", "where": {"even": True}}, cortex=cortex)
+    assert (like["matches"][0]["id"], like["matches"][0]["overlap"]) == ("v4", 1.0)
+    assert {match["text"] for match in like["matches"]} == {None}
+    concept = node.ask("GET", "concepts/v4", cortex=cortex)
+    assert (concept["text"], concept["dimension"]) == (None, 50)
+    for number in range(20):  # once there are none, the next may have another length
+        node.ask("DELETE", f"concepts/v{number}", cortex=cortex)
+    node.ask("PUT", "concepts/other", {"vector": [1, 2]}, cortex=cortex)
 
 
 def test_what_a_few_concepts_inherit_does_not_make_an_answer_without_end(node: Node, cortex: str) -> None:
