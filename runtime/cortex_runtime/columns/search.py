@@ -117,7 +117,7 @@ class Searcher:
 
         columns: how many there are.
         """
-        self._make_scratch()
+        self.make_scratch()
         bits = queries[0] if len(queries) == 1 else np.concatenate(queries)
         ends = np.array(list(accumulate([each.size for each in queries])), dtype=np.int64)
         return self.kernels.find_many(self, concepts, bits, ends, columns, limit, most)
@@ -138,7 +138,7 @@ class Searcher:
         elementary steps, the bits that cost the most for their weight are left out of the search when it
         would cost more, and the answer says when it could not be proved.
         """
-        self._make_scratch()
+        self.make_scratch()
         if budget is not None and self.cost(bits, weights) > budget:
             return self._search_capped(bits, weights, limit, floor, without, budget)
         return Found(*self.kernels.search(self, bits, weights, limit, floor, without))
@@ -170,7 +170,8 @@ class Searcher:
         order = ranking(scores, self.arrays.words[columns], columns, limit)
         return Found(columns[order], scores[order])
 
-    def _make_scratch(self) -> None:
+    def make_scratch(self) -> None:
+        """Make room for all columns."""
         columns, words = self.arrays.states.size, self.postings.bitmaps.shape[1]
         self.sums, self.touched = grown(self.sums, columns), grown(self.touched, columns)
         if self.planes.shape[1] < words:

@@ -375,7 +375,8 @@ def _visit_lists(  # type: ignore[no-untyped-def]
 
     Return how many were visited, how many columns were touched, what is left to visit, and the bound.
     """
-    follow = limit if limit <= _FOLLOWED else 0
+    raising = 2 * bound < rest  # few columns reach more than that: no need to look for the best of them
+    follow = limit if limit <= _FOLLOWED and raising else 0
     columns = np.empty(follow, dtype=np.int64)
     partial, exact = np.empty_like(columns), np.empty_like(columns)
     count = followed = at = 0
@@ -390,7 +391,7 @@ def _visit_lists(  # type: ignore[no-untyped-def]
         at += 1
         if follow and followed == limit:
             bound = _raised(rows, columns, exact, followed, table, bound)
-        elif not follow and count - without.size >= looked_at:
+        elif raising and not follow and count - without.size >= looked_at:
             looked_at = 2 * count
             bound = _raised_by_sums(touched, count, sums, limit + without.size, bound)
     return at, count, rest, bound
