@@ -36,6 +36,7 @@ from cortex_runtime.columns.model import (
 )
 from cortex_runtime.columns.querying import Match, QueryResult, Step
 from cortex_runtime.columns.states import IllegalTransitionError, State
+from cortex_runtime.columns.tags import Scalar, Wanted, tags_of
 from cortex_runtime.columns.vectors import VectorError
 from cortex_runtime.columns.words import NothingToEncodeError
 
@@ -68,10 +69,13 @@ __all__ = [
     "QueryTooComplexError",
     "Relate",
     "RelationshipRecord",
+    "Scalar",
     "State",
     "Step",
     "TextTooLongError",
     "UnknownConceptError",
     "Unrelate",
     "VectorError",
+    "Wanted",
+    "tags_of",
 ]
