@@ -16,6 +16,7 @@ from cortex_runtime.columns.encoding import Encoder, Encoding, Encodings, TextTo
 from cortex_runtime.columns.following import NotFollowingError
 from cortex_runtime.columns.model import (
     INHERITS,
+    NEAR_DUPLICATE,
     CapacityError,
     ConceptRecord,
     CortexSettings,
@@ -35,11 +36,13 @@ from cortex_runtime.columns.model import (
 )
 from cortex_runtime.columns.querying import Match, QueryResult, Step
 from cortex_runtime.columns.states import IllegalTransitionError, State
+from cortex_runtime.columns.tags import Scalar, Wanted, tags_of
 from cortex_runtime.columns.vectors import VectorError
 from cortex_runtime.columns.words import NothingToEncodeError
 
 __all__ = [
     "INHERITS",
+    "NEAR_DUPLICATE",
     "CapacityError",
     "Competition",
     "ConceptRecord",
@@ -66,10 +69,13 @@ __all__ = [
     "QueryTooComplexError",
     "Relate",
     "RelationshipRecord",
+    "Scalar",
     "State",
     "Step",
     "TextTooLongError",
     "UnknownConceptError",
     "Unrelate",
     "VectorError",
+    "Wanted",
+    "tags_of",
 ]
