@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +35,19 @@ class ColumnArrays:
         """Bytes held, room to grow included."""
         parts = (self.states, self.bits, self.words, self.concepts, self.variant_of, self.last_operation)
         return sum(part.nbytes for part in parts)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what `restore` takes."""
+        return {
+            "states": self.states, "bits": self.bits, "words": self.words, "concepts": self.concepts,
+            "variant_of": self.variant_of, "last_operation": self.last_operation,
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Become what another one was when it told its state; it goes on in the state's arrays."""
+        self.states, self.bits, self.words = state["states"], state["bits"], state["words"]
+        self.concepts, self.variant_of = state["concepts"], state["variant_of"]
+        self.last_operation = state["last_operation"]
 
     def make_room(self, size: int) -> None:
         """Make room for `size` columns."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 Item = TypeVar("Item", int, tuple[int, int])
 
@@ -18,7 +22,21 @@ class FreeColumns:
         self.resting: list[tuple[int, int]] = []  # (until this operation, column), ascending
         self._until: dict[int, int] = {}
 
-    def restore(self, watermark: int, empty: list[int], until: int) -> None:
+    def state(self) -> dict[str, npt.NDArray[Any] | int]:
+        """Return what `restore` takes."""
+        return {
+            "watermark": self.watermark,
+            "free": np.array(self.free, dtype=np.int64),
+            "resting": np.array(self.resting, dtype=np.int64).reshape(-1, 2),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become what another one was when it told its state."""
+        self.watermark, self.free = state["watermark"], state["free"].tolist()
+        self.resting = [(until, column) for until, column in state["resting"].tolist()]
+        self._until = {column: until for until, column in self.resting}
+
+    def begin(self, watermark: int, empty: list[int], until: int) -> None:
         """Begin with empty columns below a watermark that all rest until an operation."""
         self.watermark = watermark
         self.resting = [(until, column) for column in empty]

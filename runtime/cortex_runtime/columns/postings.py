@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,6 +38,21 @@ class Postings:
     def nbytes(self) -> int:
         """Bytes held, slack included."""
         return sum(part.nbytes for part in (self.counts, self._starts, self._classes, self._arena))
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what `restore` takes."""
+        holes = [(kind, start) for kind, starts in self._holes.items() for start in starts.tolist()]
+        return {
+            "counts": self.counts, "starts": self._starts, "classes": self._classes,
+            "arena": self._arena[: self._used], "holes": np.array(holes, dtype=np.int64).reshape(-1, 2),
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Become what another one was when it told its state; it goes on in the state's arrays."""
+        self.counts, self._starts, self._classes = state["counts"], state["starts"], state["classes"]
+        self._arena, self._used = state["arena"], state["arena"].size
+        kinds, starts = state["holes"].T
+        self._holes = {kind: starts[kinds == kind] for kind in np.unique(kinds).tolist()}
 
     def list_of(self, bit: int) -> Columns:
         """Return the columns that have a bit, as a view that is valid until the next change."""

@@ -145,4 +145,4 @@ def _rest(cortex: Cortex) -> None:
     cortex.recent_wins = list(zip(wins[refractory].tolist(), used[refractory].tolist(), strict=True))
     empty = np.flatnonzero(arrays.concepts[:watermark] == 0)
     arrays.states[empty] = State.REFRACTORY
-    cortex.free.restore(watermark, empty.tolist(), until)
+    cortex.free.begin(watermark, empty.tolist(), until)
