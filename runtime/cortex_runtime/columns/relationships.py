@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,37 @@ class Relationships:
         parts = (self.incoming, self._starts, self._targets, self._types, self._weights)
         return sum(part.nbytes for part in parts)
 
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what `restore` takes."""
+        names = [name.encode("utf-8", "surrogatepass") for name in self.types]
+        delta = self._leaving_delta(np.array(list(self._delta), dtype=np.int64))
+        recent = _edges(delta) if delta else Edges(*(np.zeros(0, dtype=np.int64),) * 3, self._weights[:0])
+        sources = np.array(list(self._delta), dtype=np.int64)[recent.sources]
+        return {
+            "type_names": np.frombuffer(b"".join(names), dtype=np.uint8),
+            "type_sizes": np.array([len(name) for name in names], dtype=np.int32),
+            "incoming": self.incoming, "starts": self._starts, "targets": self._targets,
+            "types": self._types, "weights": self._weights, "delta_sources": sources,
+            "delta_targets": recent.targets, "delta_types": recent.types, "delta_weights": recent.weights,
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Become what another one was when it told its state; it goes on in the state's arrays."""
+        raw, ends = state["type_names"].tobytes(), np.cumsum(state["type_sizes"]).tolist()
+        self.types = [
+            raw[start:end].decode("utf-8", "surrogatepass")
+            for start, end in zip([0, *ends], ends, strict=False)
+        ]
+        self._type_ids = {name: number for number, name in enumerate(self.types)}
+        self._starts, self._targets = state["starts"], state["targets"]
+        self._types, self._weights = state["types"], state["weights"]
+        self.incoming = state["incoming"].copy()
+        sources, targets, types = (state[f"delta_{name}"] for name in ("sources", "targets", "types"))
+        np.subtract.at(self.incoming, targets, 1)
+        self.count = int(self.incoming.sum())
+        self._delta, self._delta_size = {}, 0
+        self.set_many(sources, targets, types, state["delta_weights"])
+
     def type_id(self, name: str) -> int:
         """Return the number of a type, a new one when it is not known."""
         number = self._type_ids.get(name)
@@ -80,6 +112,12 @@ class Relationships:
         edges[type_id, target] = weight
         if self._delta_size >= max(_SMALLEST_MERGE, self._targets.size // 16):
             self.merge()
+
+    def set_many(self, sources: Rows, targets: Rows, types: Rows, weights: npt.NDArray[np.float32]) -> None:
+        """Do `set` for each edge, in order: sources, targets and types (their numbers) int64[n]."""
+        parts = sources.tolist(), targets.tolist(), types.tolist(), weights.tolist()
+        for source, target, type_id, weight in zip(*parts, strict=True):
+            self.set(source, target, type_id, weight)
 
     def remove(self, source: int, target: int, type_id: int) -> bool:
         """Remove an edge; tell whether there was one."""

@@ -60,6 +60,10 @@ def test_edges_are_what_a_dictionary_would_hold(smallest_merge: int) -> None:
     assert held(relationships) == expected
     incoming = [sum(edge[1] == row for edge in expected) for row in range(relationships.incoming.size)]
     assert relationships.incoming.tolist() == incoming
+    restored = Relationships()
+    restored.restore(relationships.state())
+    assert (held(restored), restored.count) == (expected, len(expected))
+    assert restored.incoming.tolist() == incoming
     for row in range(12):
         of = {
             (row, target, relationships.types[number]): weight
