@@ -81,8 +81,9 @@ class DirectoryStore:
 
     def get(self, name: str, descriptor: int) -> None:
         """Write an object into an open file."""
+        path = self._path(name)
         with _failing(name):
-            source = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW)
+            source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 _copy(source, descriptor)
             finally:
@@ -100,8 +101,9 @@ class DirectoryStore:
 
     def delete(self, name: str) -> None:
         """Delete an object."""
+        path = self._path(name)
         with _failing(name):
-            self._path(name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self._directory / checked(name)
@@ -125,8 +127,9 @@ class BucketStore:
 
     def get(self, name: str, descriptor: int) -> None:
         """Download an object into an open file."""
+        key = self._key(name)
         with _failing(name), os.fdopen(os.dup(descriptor), "wb") as file:
-            self._client.download_fileobj(self._bucket, self._key(name), file)
+            self._client.download_fileobj(self._bucket, key, file)
 
     def names(self, prefix: str) -> list[str]:
         """Return the names of objects."""
@@ -139,8 +142,9 @@ class BucketStore:
 
     def delete(self, name: str) -> None:
         """Delete an object."""
+        key = self._key(name)
         with _failing(name):
-            self._client.delete_object(Bucket=self._bucket, Key=self._key(name))
+            self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def _key(self, name: str) -> str:
         return self._prefix + checked(name)
@@ -168,8 +172,6 @@ def _failing(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise NoSuchObjectError(f"{name}: {error}") from error
-    except ValueError:
-        raise
     except Exception as error:  # boto3's own have no common base but this
         missing = getattr(error, "response", {}).get("Error", {}).get("Code") in ("404", "NoSuchKey")
         raise (NoSuchObjectError if missing else ObjectStoreError)(f"{name}: {error}") from error
