@@ -49,12 +49,12 @@ class Cortex:
         self.columns = 0
         self.restored_at = -self.settings.refractory - 1
         self.arrays = ColumnArrays()
-        self.postings = Postings()
+        self.postings = Postings(self.kernels)
         self.concepts = Concepts()
         self.relationships = Relationships()
         self.properties = Properties()
         self.free = FreeColumns()
-        self.searcher = Searcher(self.arrays, self.postings)
+        self.searcher = Searcher(self.arrays, self.postings, self.kernels)
         self.recent_wins: list[
             tuple[int, int]
         ] = []  # (operation, column) of wins that may be refractory still

@@ -14,7 +14,7 @@ from cortex_runtime.columns.encoding import Encoding
 from cortex_runtime.columns.filtering import Filter, Purse, Where, check_where
 from cortex_runtime.columns.model import MAX_HOPS, MAX_K, InvalidQueryError, QueryTooComplexError
 from cortex_runtime.columns.rooms import distinct
-from cortex_runtime.columns.search import Found, ranking, weights_of
+from cortex_runtime.columns.search import Found, ranking
 from cortex_runtime.columns.spreading import Spread
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Query:
     ) -> None:
         self._cortex, self._k, self._purse, self._exact = cortex, k, purse, exact
         self._bits = encoding.bits.astype(np.int64)
-        self._weights = weights_of(self._bits, cortex.postings.counts[self._bits], cortex.columns)
+        self._weights = cortex.searcher.weights(self._bits, cortex.columns)
         self._total = max(1, int(self._weights.sum()))
         self._filter = Filter(cortex, where, purse) if where else None
         self._held: dict[int, list[int]] = {}
@@ -144,7 +144,7 @@ class _Query:
         return found
 
     def _cost_of_search(self) -> int:
-        return int(self._cortex.postings.counts[self._bits[self._weights > 0]].sum())
+        return self._cortex.searcher.cost(self._bits, self._weights)
 
     def _holding(self, wanted: Filter) -> Found:
         """Return the best columns that have a concept which holds the filter.

@@ -136,17 +136,21 @@ class Image:
 
 def check_parts(state: State) -> None:
     """Raise ImageError unless a state has the same parts of the same kinds as this version's cortices."""
-    expected, found = _kinds(Cortex().state()), _kinds(state)
-    if expected != found:
-        names = sorted(name for name, _ in expected.items() ^ found.items())
-        raise ImageError(f"another version's parts: {', '.join(dict.fromkeys(names))}")
+    expected = Cortex().state()
+    wrong = [
+        name for name in expected.keys() | state.keys() if not _alike(expected.get(name), state.get(name))
+    ]
+    if wrong:
+        raise ImageError(f"another version's parts: {', '.join(sorted(wrong))}")
 
 
-def _kinds(state: State) -> dict[str, object]:
-    return {
-        name: (value.dtype.newbyteorder("<").str, value.shape[1:]) if isinstance(value, np.ndarray) else int
-        for name, value in state.items()
-    }
+def _alike(empty: npt.NDArray[Any] | int | None, found: npt.NDArray[Any] | int | None) -> bool:
+    """Tell whether a part is of the same kind as in an empty cortex, where a width of 0 may become any."""
+    if not isinstance(empty, np.ndarray) or not isinstance(found, np.ndarray):
+        return type(empty) is type(found)
+    widths = (empty.shape[1:], found.shape[1:])
+    same = len(widths[0]) == len(widths[1]) and all(a in (0, b) for a, b in zip(*widths, strict=True))
+    return same and empty.dtype == found.dtype
 
 
 def _allocated(size: int) -> mmap.mmap:

@@ -7,7 +7,7 @@ import pytest
 from cortex_runtime.columns.kernels import Kernels, KernelsError, chosen
 
 
-@pytest.fixture(params=["numpy", "numba"])
+@pytest.fixture(params=["numpy", "numba"], scope="session")
 def kernels(request: pytest.FixtureRequest) -> Kernels:
     try:
         return chosen(request.param)

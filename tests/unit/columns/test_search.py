@@ -1,22 +1,47 @@
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.columns import Cortex, CortexSettings, InvalidQueryError, QueryTooComplexError
-from cortex_runtime.columns import search as module
-from cortex_runtime.columns.search import Found, weights_of
-from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, put, texts
+from cortex_runtime.columns import Cortex, CortexSettings, InvalidQueryError, QueryTooComplexError, postings
+from cortex_runtime.columns.kernels import Kernels, numpy_search
+from cortex_runtime.columns.search import Found
+from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, identifier, put, texts
 
-CORTEX = filled(1500)
 QUERIES = texts(400, seed=2, length=20)
+# Of the words of the texts, w1 to w10 are in more than 1 % of them.
+COMMON = ["w1 w2 w3", "w1", "w2 w4", "w1 w2 w3 w4 w5 w6", "w9 w10", "w3 w7 w8 w9"]
+
+
+@cache
+def made(kernels: Kernels) -> Cortex:
+    return filled(1500, kernels=kernels)
+
+
+@pytest.fixture(params=["lists", "bitmaps"])
+def cortex(request: pytest.FixtureRequest, kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> Cortex:
+    """A cortex too small for bitmaps, and one that has them all the same."""
+    if request.param == "lists":
+        return made(kernels)
+    return mapped(kernels, monkeypatch)
+
+
+def mapped(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> Cortex:
+    monkeypatch.setattr(postings, "SMALLEST_BITMAP", 4)
+    cortex = filled(1500, kernels=kernels)
+    while cortex.postings.tidy():
+        pass
+    assert (cortex.postings.slots >= 0).sum() > 10
+    return cortex
 
 
 def search(cortex: Cortex, bits: np.ndarray, **options: object) -> Found:
     wide = bits.astype(np.int64)
-    weights = weights_of(wide, cortex.postings.counts[wide], cortex.columns)
+    weights = cortex.searcher.weights(wide, cortex.columns)
     return cortex.searcher.search(wide, weights, **options)  # type: ignore[arg-type]
 
 
@@ -26,33 +51,45 @@ def as_pairs(found: Found) -> list[tuple[int, int]]:
 
 @pytest.fixture(params=[1024, 8])
 def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many postings are visited before the bound is looked at: few, so that it is often, or many."""
-    monkeypatch.setattr(module, "_FIRST_CHUNK", request.param)
-    monkeypatch.setattr(module, "_REST_WORTH_A_BOUND", 2 * request.param)
+    """How many postings numpy visits before it looks at the bound: few, so that it is often, or many."""
+    monkeypatch.setattr(numpy_search, "FIRST_CHUNK", request.param)
+    monkeypatch.setattr(numpy_search, "REST_WORTH_A_BOUND", 2 * request.param)
     return int(request.param)
 
 
-@pytest.mark.parametrize("limit", [1, 10, 64])
-def test_search_is_a_full_scan_ties_included(limit: int, chunk: int) -> None:
+@pytest.mark.parametrize("limit", [1, 10, 64, 100])
+def test_search_is_a_full_scan_ties_included(limit: int, chunk: int, cortex: Cortex) -> None:
     for text in QUERIES[:60]:
         bits = ENCODER.encode(text).bits
-        assert as_pairs(search(CORTEX, bits, limit=limit)) == full_scan(CORTEX, bits, limit)
+        assert as_pairs(search(cortex, bits, limit=limit)) == full_scan(cortex, bits, limit)
 
 
-def test_search_from_a_floor_is_a_full_scan(chunk: int) -> None:
+@pytest.mark.parametrize("limit", [1, 10, 500])
+def test_common_words_alone_are_a_full_scan(limit: int, cortex: Cortex) -> None:
+    for text in COMMON:
+        bits = ENCODER.encode(text).bits
+        assert as_pairs(search(cortex, bits, limit=limit)) == full_scan(cortex, bits, limit)
+        hidden = np.array(sorted(column for column, _ in full_scan(cortex, bits, 30)[::2]), dtype=np.int64)
+        every = [pair for pair in full_scan(cortex, bits, limit + 30) if pair[0] not in hidden]
+        assert as_pairs(search(cortex, bits, limit=limit, without=hidden)) == every[:limit]
+
+
+def test_search_from_a_floor_is_a_full_scan(chunk: int, cortex: Cortex) -> None:
     for text in QUERIES[150:190]:
         bits = ENCODER.encode(text).bits
-        own = weights_of(bits, CORTEX.postings.counts[bits], CORTEX.columns).sum()
+        own = cortex.searcher.weights(bits.astype(np.int64), cortex.columns).sum()
         for part in (0.3, 0.6, 0.9):
             floor = int(part * own) + 1
-            found = search(CORTEX, bits, limit=64, floor=floor)
-            assert as_pairs(found) == full_scan(CORTEX, bits, 64, floor)
+            found = search(cortex, bits, limit=64, floor=floor)
+            assert as_pairs(found) == full_scan(cortex, bits, 64, floor)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(1, 12))
 @settings(max_examples=20, deadline=None)
-def test_columns_that_tie_come_in_order_of_their_numbers(choices: list[int], limit: int) -> None:
-    cortex = Cortex(CortexSettings(join_threshold=1.0, refractory=0))
+def test_columns_that_tie_come_in_order_of_their_numbers(
+    kernels: Kernels, choices: list[int], limit: int
+) -> None:
+    cortex = Cortex(CortexSettings(join_threshold=1.0, refractory=0), kernels)
     words = ["alpha beta", "alpha gamma", "beta gamma", "delta alpha", "gamma", "the alpha"]
     for number, choice in enumerate(choices):
         cortex.apply(cortex.compete([put(number, f"{words[choice]} x{number}")])[1])
@@ -61,33 +98,36 @@ def test_columns_that_tie_come_in_order_of_their_numbers(choices: list[int], lim
         assert as_pairs(search(cortex, bits, limit=limit)) == full_scan(cortex, bits, limit)
 
 
-def test_columns_that_are_left_out_do_not_count_among_the_best(chunk: int) -> None:
+def test_columns_that_are_left_out_do_not_count_among_the_best(chunk: int, cortex: Cortex) -> None:
     for text in QUERIES[:30]:
         bits = ENCODER.encode(text).bits
-        every = full_scan(CORTEX, bits, 40)
+        every = full_scan(cortex, bits, 40)
         hidden = np.array(sorted(column for column, _ in every[::2]), dtype=np.int64)
-        expected = [pair for pair in full_scan(CORTEX, bits, 50) if pair[0] not in hidden][:10]
-        assert as_pairs(search(CORTEX, bits, limit=10, without=hidden)) == expected
+        expected = [pair for pair in full_scan(cortex, bits, 50) if pair[0] not in hidden][:10]
+        assert as_pairs(search(cortex, bits, limit=10, without=hidden)) == expected
 
 
-def test_a_budget_caps_and_says_when_the_answer_is_not_proved(chunk: int) -> None:
+def test_a_budget_caps_and_says_when_the_answer_is_not_proved(cortex: Cortex) -> None:
     capped = proved = 0
     for text in QUERIES[:100]:
         bits = ENCODER.encode(text).bits
-        found = search(CORTEX, bits, limit=5, budget=60)
-        every = full_scan(CORTEX, bits, 10_000)
+        wide = bits.astype(np.int64)
+        cost = cortex.searcher.cost(wide, cortex.searcher.weights(wide, cortex.columns))
+        found = search(cortex, bits, limit=5, budget=cost // 2)
+        every = full_scan(cortex, bits, 10_000)
         capped += found.capped
         if not found.capped:
             proved += 1
             assert as_pairs(found) == every[:5]
         assert set(as_pairs(found)) <= set(every)
+        assert as_pairs(search(cortex, bits, limit=5, budget=cost)) == every[:5]
     assert capped > 10
     assert proved > 10
 
 
-def test_a_query_of_common_words_alone_is_refused_or_capped_and_still_answers() -> None:
-    cortex = filled(5000, settings=CortexSettings(budget=1))
-    common = ENCODER.encode("w1 w2 w3")
+def test_a_query_of_common_words_alone_is_refused_or_capped_and_still_answers(kernels: Kernels) -> None:
+    cortex = filled(5000, settings=CortexSettings(budget=1), kernels=kernels)
+    common = ENCODER.encode(" ".join(f"w{number}" for number in range(1, 21)))
     with pytest.raises(QueryTooComplexError, match="budget is 1") as refusal:
         cortex.query(common, 10)
     enough = refusal.value.cost
@@ -104,40 +144,40 @@ def test_a_query_of_common_words_alone_is_refused_or_capped_and_still_answers() 
     assert cortex.query(rare, 10).matches == cortex.query(rare, 10, exact=False).matches
 
 
-def test_search_leaves_no_traces() -> None:
-    before = arrays_of(CORTEX)
+def test_search_leaves_no_traces(cortex: Cortex) -> None:
+    before = arrays_of(cortex)
     bits = ENCODER.encode(QUERIES[0]).bits
-    first = as_pairs(search(CORTEX, bits, limit=10))
+    first = as_pairs(search(cortex, bits, limit=10))
     for text in QUERIES[:50]:
-        CORTEX.query(ENCODER.encode(text), 10, hops=2)
-    assert as_pairs(search(CORTEX, bits, limit=10)) == first
-    assert not CORTEX.searcher._sums.any()
-    assert not CORTEX.searcher._table.any()
-    assert arrays_of(CORTEX) == before
+        cortex.query(ENCODER.encode(text), 10, hops=2)
+    assert as_pairs(search(cortex, bits, limit=10)) == first
+    assert not cortex.searcher.sums.any()
+    assert not cortex.searcher.table.any()
+    assert arrays_of(cortex) == before
 
 
-def test_a_word_that_no_column_has_finds_nothing() -> None:
-    assert CORTEX.query(ENCODER.encode("nowhere"), 10).matches == ()
-    assert Cortex().query(ENCODER.encode("anything"), 10).matches == ()
+def test_a_word_that_no_column_has_finds_nothing(kernels: Kernels) -> None:
+    assert made(kernels).query(ENCODER.encode("nowhere"), 10).matches == ()
+    assert Cortex(None, kernels).query(ENCODER.encode("anything"), 10).matches == ()
 
 
-def test_the_index_counts_and_lists_what_the_columns_have() -> None:
-    used = np.flatnonzero(CORTEX.arrays.concepts)
-    rows = CORTEX.arrays.bits[used]
+def test_the_index_counts_and_lists_what_the_columns_have(cortex: Cortex) -> None:
+    used = np.flatnonzero(cortex.arrays.concepts)
+    rows = cortex.arrays.bits[used]
     for bit in np.unique(rows)[:-1].tolist():
         expected = used[(rows == bit).any(axis=1)]
-        assert sorted(CORTEX.postings.list_of(bit).tolist()) == expected.tolist()
-        assert CORTEX.postings.counts[bit] == expected.size
+        assert sorted(cortex.postings.list_of(bit).tolist()) == expected.tolist()
+        assert cortex.postings.counts[bit] == expected.size
 
 
 @pytest.mark.parametrize(
     ("k", "hops", "decay"), [(0, 0, 0.5), (1001, 0, 0.5), (1, 4, 0.5), (1, -1, 0.5), (1, 1, 0.0), (1, 1, 1.5)]
 )
-def test_bad_queries_are_refused(k: int, hops: int, decay: float) -> None:
+def test_bad_queries_are_refused(k: int, hops: int, decay: float, kernels: Kernels) -> None:
     with pytest.raises(InvalidQueryError, match=f"k {k}.*hops {hops}.*decay {decay}"):
-        CORTEX.query(ENCODER.encode("w1"), k, hops=hops, decay=decay)
+        made(kernels).query(ENCODER.encode("w1"), k, hops=hops, decay=decay)
 
 
-def test_a_budget_below_1_is_refused() -> None:
+def test_a_budget_below_1_is_refused(kernels: Kernels) -> None:
     with pytest.raises(InvalidQueryError, match="budget 0"):
-        CORTEX.query(ENCODER.encode("w1"), 1, budget=0)
+        made(kernels).query(ENCODER.encode("w1"), 1, budget=0)

@@ -15,7 +15,6 @@ from cortex_runtime.columns.snapshot import PAGE, ArrayPlace, Image, ImageError,
 from unit.columns.worlds import (
     ENCODER,
     QUICK,
-    everything_of,
     filled,
     identifier,
     plain,
@@ -56,12 +55,12 @@ def test_a_cortex_made_of_a_state_decides_as_the_one_that_told_it(
     other = Cortex.from_state(QUICK, image_of(cortex).state(), kernels)
     assert other.digest() == cortex.digest()
     assert held_by(other) == held_by(cortex)
-    before = everything_of(cortex)
+    before = held_by(cortex)
     ours, theirs = cortex.compete(later), other.compete(later)
     assert [plain(each) for each in theirs[0]] == [plain(each) for each in ours[0]]
     assert theirs[1].to_bytes() == ours[1].to_bytes()
     other.apply(theirs[1])
-    assert everything_of(cortex) == before
+    assert held_by(cortex) == before
     cortex.apply(ours[1])
     assert other.digest() == cortex.digest()
     assert held_by(other) == held_by(cortex)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from cortex_runtime.columns.kernels.interfaces import PostingsKernels, SearchKernels
+
 Name = Literal["numpy", "numba"]
 VARIABLE = "CORTEX_KERNELS"
 
@@ -25,6 +27,8 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
+    postings: PostingsKernels
+    search: SearchKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -45,12 +49,18 @@ def _numba_is_installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+# Loaded when they are chosen: numba takes a second and tens of megabytes, its first compilation more.
+
+
 @cache
 def _numpy() -> Kernels:
-    return Kernels("numpy")
+    from cortex_runtime.columns.kernels import numpy_postings, numpy_search  # noqa: PLC0415
+
+    return Kernels("numpy", numpy_postings, numpy_search)
 
 
 @cache
 def _numba() -> Kernels:
-    # Loaded only when they are used: numba takes a second and tens of megabytes, its first compilation more.
-    return Kernels("numba")
+    from cortex_runtime.columns.kernels import numba_postings, numba_search  # noqa: PLC0415
+
+    return Kernels("numba", numba_postings, numba_search)

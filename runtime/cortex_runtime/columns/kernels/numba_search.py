@@ -1,0 +1,412 @@
+"""The search for the best columns, compiled. What it does step by step: see search.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from cortex_runtime.columns.encoding import PAD, WORD_BITS
+from cortex_runtime.columns.weights import GRAM_THRESHOLDS, WORD_THRESHOLDS
+
+if TYPE_CHECKING:
+    from cortex_runtime.columns.search import Searcher
+
+Ints = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.uint16]
+_FOLLOWED = 64  # so many of the best are followed posting by posting; more are looked for now and then
+_POSTINGS_A_ROW = 64  # fetching a column's row, which is in no cache, costs as much as so many postings
+_BLOCK = 128  # words of all bitmaps that are summed up together: they stay in the nearest cache
+
+
+def weigh(bits: Ints, counts: npt.NDArray[np.int32], columns: int) -> Ints:
+    """Return the weights of bits int64[n]: see weights.weights_of."""
+    weights: Ints = _weigh(bits, counts, columns, WORD_THRESHOLDS, GRAM_THRESHOLDS)
+    return weights
+
+
+def shared(searcher: Searcher, bits: Ints, weights: Ints, rows: Rows) -> Ints:
+    """Return the weight int64[n] that rows of bits uint16[n, 40] share with bits int64[m]."""
+    sums: Ints = _shared(bits, weights, np.ascontiguousarray(rows), searcher.table)
+    return sums
+
+
+def search(
+    searcher: Searcher, bits: Ints, weights: Ints, limit: int, floor: int, without: Ints
+) -> tuple[Ints, Ints]:
+    """Return the best columns that share at least `floor`, and the weight each shares, best first."""
+    postings, arrays = searcher.postings, searcher.arrays
+    found: tuple[Ints, Ints] = _search(
+        bits, weights, limit, floor, without, postings.counts, postings.starts, postings.slots,
+        postings.arena, postings.bitmaps, postings.words, arrays.bits, arrays.words,
+        searcher.sums, searcher.touched, searcher.planes, searcher.table,
+    )  # fmt: skip
+    return found
+
+
+def _compiled(signature: str) -> Any:
+    return njit(signature, cache=True, nogil=True)
+
+
+@_compiled("int64[::1](int64[::1], int32[::1], int64, float64[::1], float64[::1])")
+def _weigh(bits, counts, columns, words, grams):  # type: ignore[no-untyped-def]
+    weights = np.zeros(bits.size, dtype=np.int64)
+    for place in range(bits.size):
+        bit = bits[place]
+        if bit == PAD:
+            continue
+        ratio = (2.0 * columns + 2.0) / (2.0 * counts[bit] + 1.0)
+        thresholds = words if bit < WORD_BITS else grams
+        low, high = 0, thresholds.size
+        while low < high:
+            middle = (low + high) >> 1
+            if thresholds[middle] <= ratio:
+                low = middle + 1
+            else:
+                high = middle
+        weights[place] = low
+    return weights
+
+
+@_compiled("int64(uint16[:, ::1], int64, uint8[::1])")
+def _exact(rows, column, table):  # type: ignore[no-untyped-def]
+    score = 0
+    for place in range(rows.shape[1]):
+        bit = rows[column, place]
+        if bit == PAD:
+            break
+        score += table[bit]
+    return score
+
+
+@_compiled("int64[::1](int64[::1], int64[::1], uint16[:, ::1], uint8[::1])")
+def _shared(bits, weights, rows, table):  # type: ignore[no-untyped-def]
+    for place in range(bits.size):
+        table[bits[place]] = weights[place]
+    sums = np.empty(rows.shape[0], dtype=np.int64)
+    for row in range(rows.shape[0]):
+        sums[row] = _exact(rows, row, table)
+    for bit in bits:
+        table[bit] = 0
+    return sums
+
+
+@_compiled("boolean(int64[::1], int64)")
+def _is_in(ordered, column):  # type: ignore[no-untyped-def]
+    place = np.searchsorted(ordered, column)
+    return place < ordered.size and ordered[place] == column
+
+
+# A column's key has its score, its words and its number in one; a greater one is better. The best so far are
+# a heap of keys, the worst of them first (Knuth, TAOCP 3, 5.2.3).
+
+
+@_compiled("int64(int64, uint8[::1], int64)")
+def _key(score, words, column):  # type: ignore[no-untyped-def]
+    return (score << 38) - (np.int64(words[column]) << 32) - column
+
+
+@_compiled("int64(int64)")
+def _score_in(key):  # type: ignore[no-untyped-def]
+    column = -key & 0xFFFFFFFF
+    return (((key + column) >> 32) + 63) >> 6
+
+
+@_compiled("int64(int64[::1], int64, int64)")
+def _keep(heap, size, key):  # type: ignore[no-untyped-def]
+    """Keep a key if it is among the best; return how many there are."""
+    if size < heap.size:
+        place = size
+        while place > 0 and heap[(place - 1) >> 1] > key:
+            heap[place] = heap[(place - 1) >> 1]
+            place = (place - 1) >> 1
+        heap[place] = key
+        return size + 1
+    if key <= heap[0]:
+        return size
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = key
+    return size
+
+
+@_compiled("int64(int32[::1], int64, uint16[::1], int64)")
+def _possible(candidates, count, sums, least):  # type: ignore[no-untyped-def]
+    """Bring the candidates with at least that sum to the front; return how many they are."""
+    at = 0
+    while at < count:
+        column = candidates[at]
+        if sums[column] >= least:
+            at += 1
+        else:
+            count -= 1
+            candidates[at] = candidates[count]
+            candidates[count] = column
+    return at
+
+
+@_compiled(
+    "UniTuple(int64, 2)(int32[::1], int64, int64, uint16[::1], int32[::1], int64,"
+    " int64[::1], int64[::1], int64[::1], int64, int64[::1])"
+)
+def _visit(entries, weight, count, sums, touched, limit, columns, partial, exact, followed, without):  # type: ignore[no-untyped-def]
+    """Add a list's weight to its columns, and follow the best; return how many were touched, and followed."""
+    bar, lowest = np.int64(0 if limit else 1 << 40), 0
+    if limit and followed == limit:
+        lowest = partial[:followed].argmin()
+        bar = partial[lowest]
+    for column in entries:
+        total = np.int64(sums[column])
+        if total == 0:
+            touched[count] = column
+            count += 1
+        total += weight
+        sums[column] = total
+        if total <= bar or (without.size and _is_in(without, column)):
+            continue
+        place = 0
+        while place < followed and columns[place] != column:
+            place += 1
+        if place == followed:
+            if followed < limit:
+                followed += 1
+            else:
+                place = lowest
+            columns[place] = column
+            exact[place] = -1
+        partial[place] = total
+        if followed == limit:
+            lowest = partial[:followed].argmin()
+            bar = partial[lowest]
+    return count, followed
+
+
+@_compiled("int64(uint64)")
+def _ones(word):  # type: ignore[no-untyped-def]
+    """Return how many bits are set in a word (Knuth, TAOCP 4A, 7.1.3)."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + (
+        (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
+    )
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@_compiled("int64(uint64[:, ::1], int64[::1], int64[::1], int64, uint64[:, ::1])")
+def _sum_up(bitmaps, slots, weights, words, planes):  # type: ignore[no-untyped-def]
+    """Sum up the weights of bitmaps for 64 columns at a time; return how many planes the sums take.
+
+    Bit j of a column's sum is the column's bit in planes[j]: bit-sliced addition with a carry, the lightest
+    first, since a sum takes no more planes than it may be long.
+    """
+    used, carry = 0, np.empty(_BLOCK, dtype=np.uint64)
+    total = weights.sum()
+    while total >> used:
+        planes[used, :words] = 0
+        used += 1
+    for start in range(0, words, _BLOCK):
+        size = min(_BLOCK, words - start)
+        total = 0
+        for each in range(slots.size - 1, -1, -1):
+            bitmap, weight = bitmaps[slots[each]], weights[each]
+            total += weight
+            carry[:] = 0
+            plane = 0
+            while total >> plane:
+                sums = planes[plane]
+                if (weight >> plane) & 1:
+                    for at in range(size):
+                        one, two, three = sums[start + at], bitmap[start + at], carry[at]
+                        sums[start + at] = one ^ two ^ three
+                        carry[at] = (one & two) | (three & (one | two))
+                else:
+                    for at in range(size):
+                        one, three = sums[start + at], carry[at]
+                        sums[start + at] = one ^ three
+                        carry[at] = one & three
+                plane += 1
+    return used
+
+
+@_compiled("int64(uint64[:, ::1], int64, int64, int64)")
+def _at_rank(planes, used, words, rank):  # type: ignore[no-untyped-def]
+    """Return the sum that so many columns reach: the highest such one, found from its top bit down."""
+    alive = np.empty(words, dtype=np.uint64)
+    alive[:] = ~np.uint64(0)
+    least = 0
+    for plane in range(used - 1, -1, -1):
+        having = 0
+        for at in range(words):
+            having += _ones(alive[at] & planes[plane, at])
+        if having >= rank:
+            least |= 1 << plane
+            for at in range(words):
+                alive[at] &= planes[plane, at]
+        else:
+            rank -= having
+            for at in range(words):
+                alive[at] &= ~planes[plane, at]
+    return least
+
+
+@_compiled(
+    "int64(uint64[:, ::1], int64, int64, int64, uint16[::1], uint8[::1], int64[::1], int64[::1], int64)"
+)
+def _keep_unseen(planes, used, words, bound, sums, column_words, without, heap, size):  # type: ignore[no-untyped-def]
+    """Keep the best of the columns that no list has and that bitmaps alone lift to the bound."""
+    for at in range(words):
+        above, level = np.uint64(0), ~np.uint64(0)
+        for plane in range(used - 1, -1, -1):
+            if (bound >> plane) & 1:
+                level &= planes[plane, at]
+            else:
+                above |= level & planes[plane, at]
+                level &= ~planes[plane, at]
+        left = above | level
+        while left:
+            lowest = left & (~left + np.uint64(1))
+            left ^= lowest
+            column = 64 * at + _ones(lowest - np.uint64(1))
+            if sums[column] or (without.size and _is_in(without, column)):
+                continue
+            score = bound
+            if above & lowest:
+                score = 0
+                for plane in range(used):
+                    if planes[plane, at] & lowest:
+                        score |= 1 << plane
+            size = _keep(heap, size, _key(score, column_words, column))
+    return size
+
+
+@_compiled(
+    "Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64, int64, int64[::1], int32[::1], int64[::1],"
+    " int16[::1], int32[::1], uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1], int32[::1],"
+    " uint64[:, ::1], uint8[::1])"
+)
+def _search(  # type: ignore[no-untyped-def]
+    bits, weights, limit, floor, without, counts, starts, slots, arena, bitmaps, words, rows, column_words,
+    sums, touched, planes, table,
+):  # fmt: skip
+    lists = np.empty(bits.size, dtype=np.int64)
+    maps = np.empty(bits.size, dtype=np.int64)
+    of_lists = of_maps = 0
+    rest = in_maps = 0
+    for place in range(bits.size):
+        bit, weight = bits[place], weights[place]
+        table[bit] = weight
+        if not weight or not counts[bit]:
+            continue
+        rest += weight
+        if slots[bit] >= 0:  # the heaviest first
+            in_maps += weight
+            at = of_maps
+            while at and weights[maps[at - 1]] < weight:
+                maps[at] = maps[at - 1]
+                at -= 1
+            maps[at] = place
+            of_maps += 1
+        else:  # the cheapest for its weight first
+            at = of_lists
+            while at and counts[bits[lists[at - 1]]] * weight > counts[bit] * weights[lists[at - 1]]:
+                lists[at] = lists[at - 1]
+                at -= 1
+            lists[at] = place
+            of_lists += 1
+
+    # Visit lists until nobody unseen can be among the best.
+    bound = max(floor, 1)
+    follow = limit if limit <= _FOLLOWED else 0
+    columns, partial, exact = (
+        np.empty(follow, dtype=np.int64), np.empty(follow, dtype=np.int64), np.empty(follow, dtype=np.int64),
+    )  # fmt: skip
+    count = followed = 0
+    looked_at = 2 * limit
+    at = 0
+    while at < of_lists and rest >= bound:
+        bit, weight = bits[lists[at]], weights[lists[at]]
+        entries = arena[starts[bit] : starts[bit] + counts[bit]]
+        count, followed = _visit(
+            entries, weight, count, sums, touched, follow, columns, partial, exact, followed, without
+        )
+        rest -= weight
+        at += 1
+        if follow and followed == limit:
+            worst = np.int64(1) << 40
+            for place in range(followed):
+                if exact[place] < 0:
+                    exact[place] = _exact(rows, columns[place], table)
+                worst = min(worst, exact[place])
+            bound = max(bound, worst)
+        elif not follow and count - without.size >= looked_at:
+            looked_at = 2 * count
+            so_far = np.empty(count, dtype=np.int64)
+            for place in range(count):
+                so_far[place] = sums[touched[place]]
+            rank = count - limit - without.size
+            bound = max(bound, np.partition(so_far, rank)[rank])
+
+    # Of the seen ones, leave those that can be: by the common bits, then by the lists that are left.
+    candidates = _possible(touched, count, sums, bound - rest)
+    for place in maps[:of_maps]:
+        bitmap, weight = bitmaps[slots[bits[place]]], weights[place]
+        for each in range(candidates):
+            column = touched[each]
+            if (bitmap[column >> 6] >> np.uint64(column & 63)) & np.uint64(1):
+                sums[column] += weight
+        rest -= weight
+        candidates = _possible(touched, candidates, sums, bound - rest)
+    unvisited = 0
+    for place in lists[at:of_lists]:
+        unvisited += counts[bits[place]]
+    if unvisited < _POSTINGS_A_ROW * candidates:
+        for place in lists[at:of_lists]:
+            bit, weight = bits[place], weights[place]
+            for column in arena[starts[bit] : starts[bit] + counts[bit]]:
+                if sums[column]:
+                    sums[column] += weight
+            rest -= weight
+            candidates = _possible(touched, candidates, sums, bound - rest)
+    heap, size = np.empty(limit, dtype=np.int64), 0
+    for each in range(candidates):
+        column = np.int64(touched[each])
+        score = np.int64(sums[column])
+        if score + rest < bound or (without.size and _is_in(without, column)):
+            continue
+        if rest:
+            score = _exact(rows, column, table)
+        if score >= bound:
+            size = _keep(heap, size, _key(score, column_words, column))
+            if size == limit:
+                bound = max(bound, _score_in(heap[0]))
+
+    # Nobody has looked at columns that have common bits alone.
+    if at == of_lists and of_maps and in_maps >= bound:
+        map_slots, map_weights = np.empty(of_maps, dtype=np.int64), np.empty(of_maps, dtype=np.int64)
+        for each in range(of_maps):
+            map_slots[each], map_weights[each] = slots[bits[maps[each]]], weights[maps[each]]
+        used = _sum_up(bitmaps, map_slots, map_weights, words, planes)
+        bound = max(bound, _at_rank(planes, used, words, limit + without.size))
+        size = _keep_unseen(planes, used, words, bound, sums, column_words, without, heap, size)
+
+    for each in range(count):
+        sums[touched[each]] = 0
+    for bit in bits:
+        table[bit] = 0
+    keys = -np.sort(-heap[:size])
+    found, scores = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    for each in range(size):
+        found[each] = -keys[each] & 0xFFFFFFFF
+        scores[each] = _score_in(keys[each])
+    return found, scores
