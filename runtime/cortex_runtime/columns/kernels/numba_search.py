@@ -141,19 +141,35 @@ def _keep(heap, size, key):  # type: ignore[no-untyped-def]
     return size
 
 
+# The loops below have no branches that depend on what a column shares: a processor would guess them wrong as
+# often as not, and a wrong guess costs more than all else that is done for a column.
+
+
 @_compiled("int64(int32[::1], int64, uint16[::1], int64)")
 def _possible(candidates, count, sums, least):  # type: ignore[no-untyped-def]
     """Bring the candidates with at least that sum to the front; return how many they are."""
-    at = 0
-    while at < count:
+    kept = 0
+    for at in range(count):
         column = candidates[at]
-        if sums[column] >= least:
-            at += 1
-        else:
-            count -= 1
-            candidates[at] = candidates[count]
-            candidates[count] = column
-    return at
+        candidates[at] = candidates[kept]
+        candidates[kept] = column
+        kept += np.int64(sums[column]) >= least
+    return kept
+
+
+@_compiled("int64(int32[::1], int64, uint16[::1], uint64[::1], int64, int64)")
+def _possible_by(candidates, count, sums, bitmap, weight, least):  # type: ignore[no-untyped-def]
+    """Do as `_possible`, after having added the weight of a bitmap to the candidates that are in it."""
+    kept = 0
+    for at in range(count):
+        column = candidates[at]
+        candidates[at] = candidates[kept]
+        candidates[kept] = column
+        has = (bitmap[column >> 6] >> np.uint64(column & 63)) & np.uint64(1)
+        total = np.int64(sums[column]) + weight * np.int64(has)
+        sums[column] = total
+        kept += total >= least
+    return kept
 
 
 @_compiled(
@@ -168,9 +184,8 @@ def _visit(entries, weight, count, sums, touched, limit, columns, partial, exact
         bar = partial[lowest]
     for column in entries:
         total = np.int64(sums[column])
-        if total == 0:
-            touched[count] = column
-            count += 1
+        touched[count] = column
+        count += total == 0
         total += weight
         sums[column] = total
         if total <= bar or (without.size and _is_in(without, column)):
@@ -361,12 +376,8 @@ def _search(  # type: ignore[no-untyped-def]
     candidates = _possible(touched, count, sums, bound - rest)
     for place in maps[:of_maps]:
         bitmap, weight = bitmaps[slots[bits[place]]], weights[place]
-        for each in range(candidates):
-            column = touched[each]
-            if (bitmap[column >> 6] >> np.uint64(column & 63)) & np.uint64(1):
-                sums[column] += weight
         rest -= weight
-        candidates = _possible(touched, candidates, sums, bound - rest)
+        candidates = _possible_by(touched, candidates, sums, bitmap, weight, bound - rest)
     unvisited = 0
     for place in lists[at:of_lists]:
         unvisited += counts[bits[place]]
@@ -374,8 +385,7 @@ def _search(  # type: ignore[no-untyped-def]
         for place in lists[at:of_lists]:
             bit, weight = bits[place], weights[place]
             for column in arena[starts[bit] : starts[bit] + counts[bit]]:
-                if sums[column]:
-                    sums[column] += weight
+                sums[column] += weight * (sums[column] > 0)
             rest -= weight
             candidates = _possible(touched, candidates, sums, bound - rest)
     heap, size = np.empty(limit, dtype=np.int64), 0
