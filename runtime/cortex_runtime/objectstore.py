@@ -53,13 +53,20 @@ class ObjectStore(Protocol):
 
 def open_store(url: str) -> ObjectStore:
     """Return the store of a URL. Raises ValueError when it is none."""
-    parts = urlsplit(url)
-    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+    parts = urlsplit(check(url))
+    if parts.scheme == "file":
         return DirectoryStore(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and parts.netloc:
-        endpoint = parse_qs(parts.query).get("endpoint", [None])[0]
-        return BucketStore(parts.netloc, parts.path.strip("/"), endpoint)
-    raise ValueError(f"{url!r} is no object store: file:///directory or s3://bucket/prefix")
+    endpoint = parse_qs(parts.query).get("endpoint", [None])[0]
+    return BucketStore(parts.netloc, parts.path.strip("/"), endpoint)
+
+
+def check(url: str) -> str:
+    """Return the URL of a store. Raises ValueError when it is none."""
+    parts = urlsplit(url)
+    directory = parts.scheme == "file" and not parts.netloc and parts.path.startswith("/")
+    if not directory and not (parts.scheme == "s3" and parts.netloc):
+        raise ValueError(f"{url!r} is no object store: file:///directory or s3://bucket/prefix")
+    return url
 
 
 class DirectoryStore:

@@ -10,11 +10,12 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cortex_runtime.changelog import snapshotfile
+from cortex_runtime.changelog.placement import slot_of
 from cortex_runtime.changelog.snapshotfile import Keys, Origin, SnapshotDamagedError
 from cortex_runtime.columns import Cortex, CortexSettings
 from cortex_runtime.columns.snapshot import Image
@@ -68,11 +69,6 @@ class Snapshots:
         self._directory, self._objects, self._keys, self._settings = directory, objects, keys, settings
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_temporaries(directory)
-
-    @property
-    def has_objects(self) -> bool:
-        """True when there is an object store."""
-        return self._objects is not None
 
     def here(self, tenant: str, cortex: str) -> list[Name]:
         """Return the snapshots of a cortex in the directory, the newest first."""
@@ -128,6 +124,16 @@ class Snapshots:
         """Remove the snapshots in the directory that are of none of these cortices. Raises OSError."""
         kept = set(cortices)
         self._remove([name for name in self._all_here() if name.key not in kept])
+
+    def retain_stored(self, cortices: Mapping[int, Collection[Key]]) -> None:
+        """Delete the snapshots in the object store that are of these slots and of none of their cortices.
+
+        Raises ObjectStoreError.
+        """
+        for name in filter(None, map(Name.parse, self._objects.names("") if self._objects else ())):
+            slot = slot_of(*name.key)
+            if slot in cortices and name.key not in cortices[slot] and self._objects is not None:
+                self._objects.delete(str(name))
 
     def _all_here(self) -> list[Name]:
         return [name for path in self._directory.iterdir() if (name := Name.parse(path.name))]
