@@ -68,7 +68,7 @@ class Snapshotting:
             await self._sweep()
 
     async def leave(self) -> None:
-        """Write a snapshot of everything that has changed, for the next start. What goes on then is stopped."""
+        """Write a snapshot of all that has changed, for the next start. None is written after it."""
         self._leaving = True
         try:
             for slot, key in self._large():
