@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.identifiers import NO_ROW, Identifiers, Rows
+from cortex_runtime.columns.kernels import Kernels, chosen
 
 NOWHERE = -1
 
@@ -22,8 +23,9 @@ class Concepts(Identifiers):
     of one column are a doubly linked list, the latest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kernels: Kernels | None = None) -> None:
         super().__init__()
+        self._kernels = (kernels or chosen()).concepts
         self.columns = np.zeros(0, dtype=np.int32)
         self.operations = np.zeros(0, dtype=np.int64)
         self.placed = 0
@@ -65,6 +67,12 @@ class Concepts(Identifiers):
     def on(self, column: int, limit: int | None = None) -> list[int]:
         """Return the rows of the concepts on a column, the latest first."""
         return list(islice(self._chain(column), limit))
+
+    def on_each(self, columns: Rows, limit: int) -> tuple[Rows, Rows]:
+        """Return the rows of the concepts on columns int64[n], of each the latest first and at most `limit`,
+        one column's after the other's, and how many of each.
+        """
+        return self._kernels.chained(self._first, self._after, columns, limit)
 
     def waiting_rows(self) -> Rows:
         """Return the rows of all ids that are only known as targets."""

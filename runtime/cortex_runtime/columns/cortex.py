@@ -50,7 +50,7 @@ class Cortex:
         self.restored_at = -self.settings.refractory - 1
         self.arrays = ColumnArrays()
         self.postings = Postings(self.kernels)
-        self.concepts = Concepts()
+        self.concepts = Concepts(self.kernels)
         self.relationships = Relationships()
         self.properties = Properties()
         self.free = FreeColumns()
@@ -145,6 +145,17 @@ class Cortex:
         return querying.query(
             self, encoding, k, hops=hops, decay=decay, where=where, budget=budget, exact=exact
         )
+
+    def query_many(
+        self,
+        encodings: Sequence[Encoding],
+        k: int = 10,
+        *,
+        budget: int | None = None,
+        exact: bool = True,
+    ) -> list[QueryResult]:
+        """Return the columns most like each of several texts (see querying.query_many)."""
+        return querying.query_many(self, encodings, k, budget=budget, exact=exact)
 
     def column_of(self, identifier: bytes) -> int | None:
         """Return the column of a concept, None when there is no such concept."""

@@ -29,8 +29,8 @@ class Postings:
     """Lists in one arena (int32), each with slack, that move to a bigger place when they grow; and bitmaps.
 
     counts int32[65536]: how many columns have each bit, its document frequency. Lists are in no order.
-    starts int64[65536] and classes int8[65536] (into SIZES, -1 none) tell where a list is; holes int64 is, for
-    each size, the place of a room that is free plus 1, 0 none, in which stands the next, and so on. slots
+    starts int64[65536] and classes int8[65536] (into SIZES, -1 none) tell where a list is; holes int64 is,
+    for each size, the place of a room that is free plus 1, 0 none, in which stands the next, and so on. slots
     int16[65536]: a common bit's row of bitmaps uint64[m, words], -1 for a bit that has a list; column c is
     bit c % 64 of word c // 64. `used` int64[1] is the end of what is taken of the arena.
     """

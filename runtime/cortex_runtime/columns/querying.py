@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
+from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.encoding import Encoding
-from cortex_runtime.columns.filtering import Filter, Purse, Where, check_where
-from cortex_runtime.columns.model import MAX_HOPS, MAX_K, InvalidQueryError, QueryTooComplexError
+from cortex_runtime.columns.filtering import UNIT, Filter, Purse, Where, check_where
+from cortex_runtime.columns.model import (
+    ID_BYTES,
+    MAX_HOPS,
+    MAX_K,
+    InvalidQueryError,
+    QueryTooComplexError,
+)
 from cortex_runtime.columns.rooms import distinct
 from cortex_runtime.columns.search import Found, ranking
 from cortex_runtime.columns.spreading import Spread
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 
 Rows = npt.NDArray[np.int64]
 MAX_IDS = 64
+_ONE_ID = struct.Struct(f"{ID_BYTES}s")
 _STEPS_A_ROW = 10  # fetching a column's bits costs as much as visiting so many postings
 _PORTION = 1 << 16  # columns whose bits are fetched at a time
 _A_LOOK_UP = 6  # costs so many times what finding the concepts costs, when their columns are scored, too
@@ -31,8 +40,7 @@ _FIRST_CHECKED = 256
 _NOBODY = np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step of the path that explains a match."""
 
     source: bytes
@@ -40,8 +48,7 @@ class Step:
     target: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A column that was found.
 
     ids: its concepts, the latest first, at most 64; of a column that was only reached over relationships,
@@ -57,8 +64,7 @@ class Match:
     path: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class QueryResult:
+class QueryResult(Struct, frozen=True):
     """Matches by falling activation.
 
     capped: the budget ended the search, there may be better ones. cost: what it cost at most, in units.
@@ -94,14 +100,71 @@ def query(
     Raises InvalidQueryError: k outside 1-1,000, hops outside 0-3, decay outside (0, 1], budget below 1, a
     malformed filter.
     """
-    budget = cortex.settings.budget if budget is None else budget
-    if not 1 <= k <= MAX_K or not 0 <= hops <= MAX_HOPS or not 0 < decay <= 1 or budget < 1:
-        raise InvalidQueryError(
-            f"One of them is impossible: k {k} (1 to {MAX_K}), hops {hops} (0 to {MAX_HOPS}), decay {decay}"
-            f" (above 0, at most 1), budget {budget} (at least 1)."
-        )
+    budget = _checked(cortex, k, budget)
+    if not 0 <= hops <= MAX_HOPS:
+        raise InvalidQueryError(f"hops {hops} is not in 0 to {MAX_HOPS}")
+    if not 0 < decay <= 1:
+        raise InvalidQueryError(f"decay {decay} is not above 0 and at most 1")
+    if not where and not hops:
+        return _alike(cortex, [encoding], k, budget, exact=exact)[0]
     check_where(where)
     return _Query(cortex, encoding, k, where, Purse(budget), exact=exact).run(hops, decay)
+
+
+def query_many(
+    cortex: Cortex, encodings: Sequence[Encoding], k: int, *, budget: int | None, exact: bool
+) -> list[QueryResult]:
+    """Return for each of several texts what `query` returns, each of which may spend the budget.
+
+    Raises as `query`: one query that is too dear refuses them all.
+    """
+    budget = _checked(cortex, k, budget)
+    return _alike(cortex, encodings, k, budget, exact=exact) if encodings else []
+
+
+def _checked(cortex: Cortex, k: int, budget: int | None) -> int:
+    budget = cortex.settings.budget if budget is None else budget
+    if not 1 <= k <= MAX_K:
+        raise InvalidQueryError(f"k {k} is not in 1 to {MAX_K}")
+    if budget < 1:
+        raise InvalidQueryError(f"budget {budget} is not at least 1")
+    return budget
+
+
+def _alike(
+    cortex: Cortex, encodings: Sequence[Encoding], k: int, budget: int, *, exact: bool
+) -> list[QueryResult]:
+    """Return the columns most like each of some texts."""
+    queries = [encoding.bits.astype(np.int64) for encoding in encodings]
+    found = cortex.searcher.find_many(queries, cortex.columns, k, budget * UNIT)
+    results = []
+    for bits, columns, scores, size, total, cost in zip(
+        queries, found.columns, found.scores, *(part.tolist() for part in found[2:]), strict=True
+    ):
+        if cost <= budget * UNIT:
+            matches = _matches(cortex.concepts, columns[:size], scores[:size] / max(1, total))
+            results.append(QueryResult(matches, False, -(-cost // UNIT)))
+        elif exact:
+            raise QueryTooComplexError(-(-cost // UNIT), budget)
+        else:
+            weights = cortex.searcher.weights(bits, cortex.columns)
+            best = cortex.searcher.search(bits, weights, limit=k, budget=budget * UNIT)
+            matches = _matches(cortex.concepts, best.columns, best.scores / max(1, total))
+            results.append(QueryResult(matches, best.capped, budget))
+    return results
+
+
+def _matches(concepts: Concepts, columns: Rows, overlaps: npt.NDArray[np.float64]) -> tuple[Match, ...]:
+    """Return found columns with the ids of their concepts."""
+    rows, sizes = concepts.on_each(columns, MAX_IDS)
+    ids = list(_ONE_ID.iter_unpack(concepts.ids[rows].tobytes()))
+    if rows.size > columns.size:
+        ends = np.cumsum(sizes).tolist()
+        ids = [
+            tuple([one for (one,) in ids[end - size : end]])
+            for end, size in zip(ends, sizes.tolist(), strict=True)
+        ]
+    return tuple(map(Match, ids, columns.tolist(), overlaps := overlaps.tolist(), overlaps))
 
 
 class _Query:

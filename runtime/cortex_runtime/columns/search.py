@@ -7,15 +7,17 @@ A bit weighs by its information, from live counts. The kernels (numpy_search, nu
    column that was not seen cannot reach the bound any more.
 2. Of the seen columns, keep those that can reach it: by the bitmaps of common bits, the heaviest first, then
    by the lists that are left, or by the columns' own rows, whichever is cheaper.
-3. When all lists were visited and the common bits alone reach the bound, sum up their bitmaps for all columns,
-   64 at a time: bit-sliced (Rinfret, O'Neil and O'Neil 2001).
+3. When all lists were visited and the common bits alone reach the bound, sum up their bitmaps for all
+   columns, 64 at a time: bit-sliced (Rinfret, O'Neil and O'Neil 2001).
 
 Of columns that share the same, one with fewer words is better, then one with a lower number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +58,26 @@ class Found:
     capped: bool = False
 
 
+class FoundMany(NamedTuple):
+    """What was found for n queries.
+
+    columns int64[n, k] and scores int64[n, k], best first, of which sizes int64[n] are true; totals int64[n],
+    each query's own weight; costs int64[n] in elementary steps: what costs too much was not searched for.
+    """
+
+    columns: Ints
+    scores: Ints
+    sizes: Ints
+    totals: Ints
+    costs: Ints
+
+    @classmethod
+    def of(cls, queries: int, limit: int) -> FoundMany:
+        """Return that nothing was found yet."""
+        each = np.zeros((2, queries, limit), dtype=np.int64)
+        return cls(each[0], each[1], *np.zeros((3, queries), dtype=np.int64))
+
+
 class Searcher:
     """Searches the columns of one cortex; holds scratch arrays, so one search at a time.
 
@@ -87,6 +109,16 @@ class Searcher:
     def cost(self, bits: Ints, weights: Ints) -> int:
         """Return what a search costs at most, in elementary steps."""
         return int(self.postings.steps(bits[weights > 0]).sum())
+
+    def find_many(self, queries: Sequence[Ints], columns: int, limit: int, most: int) -> FoundMany:
+        """Return the best columns for queries, each the bits int64[m], which may cost `most` steps each.
+
+        columns: how many there are.
+        """
+        self._make_scratch()
+        ends = np.cumsum([bits.size for bits in queries])
+        bits = queries[0] if len(queries) == 1 else np.concatenate(queries)
+        return self.kernels.find_many(self, bits, ends, columns, limit, most)
 
     def search(
         self,

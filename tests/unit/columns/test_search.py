@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.columns import Cortex, CortexSettings, InvalidQueryError, QueryTooComplexError, postings
+from cortex_runtime.columns import (
+    Cortex,
+    CortexSettings,
+    InvalidQueryError,
+    QueryTooComplexError,
+    postings,
+    querying,
+)
 from cortex_runtime.columns.kernels import Kernels, numpy_search
 from cortex_runtime.columns.search import Found
-from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, identifier, put, texts
+from unit.columns.worlds import ENCODER, arrays_of, filled, full_scan, put, texts
 
 QUERIES = texts(400, seed=2, length=20)
 # Of the words of the texts, w1 to w10 are in more than 1 % of them.
@@ -22,20 +29,21 @@ def made(kernels: Kernels) -> Cortex:
     return filled(1500, kernels=kernels)
 
 
-@pytest.fixture(params=["lists", "bitmaps"])
-def cortex(request: pytest.FixtureRequest, kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> Cortex:
-    """A cortex too small for bitmaps, and one that has them all the same."""
-    if request.param == "lists":
-        return made(kernels)
-    return mapped(kernels, monkeypatch)
-
-
-def mapped(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> Cortex:
-    monkeypatch.setattr(postings, "SMALLEST_BITMAP", 4)
-    cortex = filled(1500, kernels=kernels)
-    while cortex.postings.tidy():
-        pass
+@cache
+def mapped(kernels: Kernels) -> Cortex:
+    """A cortex that has bitmaps although it is too small for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postings, "SMALLEST_BITMAP", 4)
+        cortex = filled(1500, kernels=kernels)
+        while cortex.postings.tidy():
+            pass
     assert (cortex.postings.slots >= 0).sum() > 10
+    return cortex
+
+
+@pytest.fixture(params=[made, mapped])
+def cortex(request: pytest.FixtureRequest, kernels: Kernels) -> Cortex:
+    cortex: Cortex = request.param(kernels)
     return cortex
 
 
@@ -171,13 +179,26 @@ def test_the_index_counts_and_lists_what_the_columns_have(cortex: Cortex) -> Non
 
 
 @pytest.mark.parametrize(
-    ("k", "hops", "decay"), [(0, 0, 0.5), (1001, 0, 0.5), (1, 4, 0.5), (1, -1, 0.5), (1, 1, 0.0), (1, 1, 1.5)]
-)
-def test_bad_queries_are_refused(k: int, hops: int, decay: float, kernels: Kernels) -> None:
-    with pytest.raises(InvalidQueryError, match=f"k {k}.*hops {hops}.*decay {decay}"):
-        made(kernels).query(ENCODER.encode("w1"), k, hops=hops, decay=decay)
+    ("name", "value"),
+    [("k", 0), ("k", -1), ("k", 1001), ("k", 1 << 70), ("hops", 4), ("hops", -1), ("decay", 0.0),
+     ("decay", 1.5), ("decay", float("nan")), ("budget", 0), ("budget", -5)],
+)  # fmt: skip
+def test_bad_queries_are_refused(name: str, value: float, kernels: Kernels) -> None:
+    before = arrays_of(made(kernels))
+    with pytest.raises(InvalidQueryError, match=f"{name} {value}".replace("+", "[+]")):
+        made(kernels).query(ENCODER.encode("w1"), **{name: value})  # type: ignore[arg-type]
+    assert arrays_of(made(kernels)) == before
 
 
-def test_a_budget_below_1_is_refused(kernels: Kernels) -> None:
-    with pytest.raises(InvalidQueryError, match="budget 0"):
-        made(kernels).query(ENCODER.encode("w1"), 1, budget=0)
+def test_many_queries_at_once_are_answered_as_one_by_one(
+    cortex: Cortex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(querying, "UNIT", 64)  # the cortex is too small for a query that costs a whole one
+    encodings = [ENCODER.encode(text) for text in [*QUERIES[:100], *COMMON, "nowhere"]]
+    assert cortex.query_many(encodings, 7) == [cortex.query(each, 7) for each in encodings]
+    assert cortex.query_many([], 7) == []
+    dear = ENCODER.encode(" ".join(f"w{number}" for number in range(1, 21)))
+    with pytest.raises(QueryTooComplexError):
+        cortex.query_many([encodings[0], dear], 7, budget=1)
+    both = cortex.query_many([encodings[0], dear], 7, budget=1, exact=False)
+    assert both == [cortex.query(each, 7, budget=1, exact=False) for each in (encodings[0], dear)]

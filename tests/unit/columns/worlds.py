@@ -24,6 +24,7 @@ from cortex_runtime.columns import (
     RelationshipRecord,
     Unrelate,
 )
+from cortex_runtime.columns.encoding import BITS
 from cortex_runtime.columns.kernels import Kernels
 from cortex_runtime.columns.model import KEY_SHIFT
 from cortex_runtime.columns.search import weights_of
@@ -204,11 +205,10 @@ def copied(decisions: Decisions) -> Decisions:
 
 def full_scan(cortex: Cortex, bits: np.ndarray, limit: int, floor: int = 1) -> list[tuple[int, int]]:
     """The best (column, shared weight) by looking at every column."""
-    weights = weights_of(bits, cortex.postings.counts[bits], cortex.columns).tolist()
     used = np.flatnonzero(cortex.arrays.concepts)
-    scores = np.zeros(used.size, dtype=np.int64)
-    for bit, weight in zip(bits.tolist(), weights, strict=True):
-        scores += weight * (cortex.arrays.bits[used] == bit).any(axis=1)
+    table = np.zeros(BITS, dtype=np.int64)
+    table[bits] = weights_of(bits, cortex.postings.counts[bits], cortex.columns)
+    scores = table[cortex.arrays.bits[used]].sum(axis=1)
     words = cortex.arrays.words[used].tolist()
     ranked = sorted(zip((-scores).tolist(), words, used.tolist(), strict=True))
     return [(column, -score) for score, _, column in ranked if -score >= floor][:limit]

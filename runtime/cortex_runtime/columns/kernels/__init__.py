@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from cortex_runtime.columns.kernels.interfaces import PostingsKernels, SearchKernels
+from cortex_runtime.columns.kernels.interfaces import ConceptsKernels, PostingsKernels, SearchKernels
 
 Name = Literal["numpy", "numba"]
 VARIABLE = "CORTEX_KERNELS"
@@ -27,6 +27,7 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
+    concepts: ConceptsKernels
     postings: PostingsKernels
     search: SearchKernels
 
@@ -54,13 +55,13 @@ def _numba_is_installed() -> bool:
 
 @cache
 def _numpy() -> Kernels:
-    from cortex_runtime.columns.kernels import numpy_postings, numpy_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import numpy_concepts, numpy_postings, numpy_search  # noqa: PLC0415
 
-    return Kernels("numpy", numpy_postings, numpy_search)
+    return Kernels("numpy", numpy_concepts, numpy_postings, numpy_search)
 
 
 @cache
 def _numba() -> Kernels:
-    from cortex_runtime.columns.kernels import numba_postings, numba_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import numba_concepts, numba_postings, numba_search  # noqa: PLC0415
 
-    return Kernels("numba", numba_postings, numba_search)
+    return Kernels("numba", numba_concepts, numba_postings, numba_search)

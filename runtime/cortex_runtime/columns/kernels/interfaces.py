@@ -9,10 +9,19 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.postings import Postings
-    from cortex_runtime.columns.search import Searcher
+    from cortex_runtime.columns.search import FoundMany, Searcher
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
+
+
+class ConceptsKernels(Protocol):
+    """Walking the concepts of columns."""
+
+    def chained(
+        self, first: npt.NDArray[np.int32], after: npt.NDArray[np.int32], columns: Ints, limit: int
+    ) -> tuple[Ints, Ints]:
+        """Return the rows that are chained on columns, at most `limit` of each, and how many of each."""
 
 
 class PostingsKernels(Protocol):
@@ -38,3 +47,8 @@ class SearchKernels(Protocol):
         self, searcher: Searcher, bits: Ints, weights: Ints, limit: int, floor: int, without: Ints
     ) -> tuple[Ints, Ints]:
         """Return the best columns that share at least `floor`, and the weight each shares, best first."""
+
+    def find_many(
+        self, searcher: Searcher, bits: Ints, ends: Ints, columns: int, limit: int, most: int
+    ) -> FoundMany:
+        """Weigh queries, the bits of one after the other's, and search by those that cost at most `most`."""

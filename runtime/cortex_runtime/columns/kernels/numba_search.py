@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from cortex_runtime.columns.encoding import PAD, WORD_BITS
+from cortex_runtime.columns.search import FoundMany, Searcher
 from cortex_runtime.columns.weights import GRAM_THRESHOLDS, WORD_THRESHOLDS
-
-if TYPE_CHECKING:
-    from cortex_runtime.columns.search import Searcher
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
@@ -37,13 +35,22 @@ def search(
     searcher: Searcher, bits: Ints, weights: Ints, limit: int, floor: int, without: Ints
 ) -> tuple[Ints, Ints]:
     """Return the best columns that share at least `floor`, and the weight each shares, best first."""
-    postings, arrays = searcher.postings, searcher.arrays
-    found: tuple[Ints, Ints] = _search(
-        bits, weights, limit, floor, without, postings.counts, postings.starts, postings.slots,
-        postings.arena, postings.bitmaps, postings.words, arrays.bits, arrays.words,
-        searcher.sums, searcher.touched, searcher.planes, searcher.table,
-    )  # fmt: skip
+    found: tuple[Ints, Ints] = _search(bits, weights, limit, floor, without, *_index(searcher))
     return found
+
+
+def find_many(searcher: Searcher, bits: Ints, ends: Ints, columns: int, limit: int, most: int) -> FoundMany:
+    """Weigh the bits of queries, one's after the other's, and search by those that cost at most `most`."""
+    index = _index(searcher)
+    return FoundMany(*_find_many(bits, ends, columns, limit, most, WORD_THRESHOLDS, GRAM_THRESHOLDS, *index))
+
+
+def _index(searcher: Searcher) -> tuple[Any, ...]:
+    postings, arrays = searcher.postings, searcher.arrays
+    return (
+        postings.counts, postings.starts, postings.slots, postings.arena, postings.bitmaps, postings.words,
+        arrays.bits, arrays.words, searcher.sums, searcher.touched, searcher.planes, searcher.table,
+    )  # fmt: skip
 
 
 def _compiled(signature: str) -> Any:
@@ -211,9 +218,7 @@ def _visit(entries, weight, count, sums, touched, limit, columns, partial, exact
 def _ones(word):  # type: ignore[no-untyped-def]
     """Return how many bits are set in a word (Knuth, TAOCP 4A, 7.1.3)."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    word = (word & np.uint64(0x3333333333333333)) + (
-        (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
-    )
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
@@ -305,51 +310,71 @@ def _keep_unseen(planes, used, words, bound, sums, column_words, without, heap, 
     return size
 
 
-@_compiled(
-    "Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64, int64, int64[::1], int32[::1], int64[::1],"
-    " int16[::1], int32[::1], uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1], int32[::1],"
-    " uint64[:, ::1], uint8[::1])"
-)
-def _search(  # type: ignore[no-untyped-def]
-    bits, weights, limit, floor, without, counts, starts, slots, arena, bitmaps, words, rows, column_words,
-    sums, touched, planes, table,
-):  # fmt: skip
-    lists = np.empty(bits.size, dtype=np.int64)
-    maps = np.empty(bits.size, dtype=np.int64)
+@_compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int32[::1], int16[::1])")
+def _split(bits, weights, counts, slots):  # type: ignore[no-untyped-def]
+    """Return the places of bits that have lists, the cheapest for its weight first, and of those that have
+    bitmaps, the heaviest first.
+    """
+    lists, maps = np.empty(bits.size, dtype=np.int64), np.empty(bits.size, dtype=np.int64)
     of_lists = of_maps = 0
-    rest = in_maps = 0
     for place in range(bits.size):
         bit, weight = bits[place], weights[place]
-        table[bit] = weight
         if not weight or not counts[bit]:
             continue
-        rest += weight
-        if slots[bit] >= 0:  # the heaviest first
-            in_maps += weight
+        if slots[bit] >= 0:
             at = of_maps
             while at and weights[maps[at - 1]] < weight:
                 maps[at] = maps[at - 1]
                 at -= 1
             maps[at] = place
             of_maps += 1
-        else:  # the cheapest for its weight first
+        else:
             at = of_lists
             while at and counts[bits[lists[at - 1]]] * weight > counts[bit] * weights[lists[at - 1]]:
                 lists[at] = lists[at - 1]
                 at -= 1
             lists[at] = place
             of_lists += 1
+    return lists[:of_lists], maps[:of_maps]
 
-    # Visit lists until nobody unseen can be among the best.
-    bound = max(floor, 1)
+
+@_compiled("int64(uint16[:, ::1], int64[::1], int64[::1], int64, uint8[::1], int64)")
+def _raised(rows, columns, exact, followed, table, bound):  # type: ignore[no-untyped-def]
+    """Return the bound, raised to the worst exact score of the columns that are followed."""
+    worst = np.int64(1 << 40)
+    for place in range(followed):
+        if exact[place] < 0:
+            exact[place] = _exact(rows, columns[place], table)
+        worst = min(worst, exact[place])
+    return max(bound, worst)
+
+
+@_compiled("int64(int32[::1], int64, uint16[::1], int64, int64)")
+def _raised_by_sums(touched, count, sums, rank, bound):  # type: ignore[no-untyped-def]
+    """Return the bound, raised to what so many of the touched columns share already."""
+    so_far = np.empty(count, dtype=np.int64)
+    for place in range(count):
+        so_far[place] = sums[touched[place]]
+    return max(bound, np.partition(so_far, count - rank)[count - rank])
+
+
+@_compiled(
+    "UniTuple(int64, 4)(int64[::1], int64[::1], int64[::1], int64, int64, int64, int64[::1], int32[::1],"
+    " int64[::1], int32[::1], uint16[:, ::1], uint16[::1], int32[::1], uint8[::1])"
+)
+def _visit_lists(  # type: ignore[no-untyped-def]
+    bits, weights, lists, rest, limit, bound, without, counts, starts, arena, rows, sums, touched, table
+):
+    """Visit lists until nobody unseen can be among the best.
+
+    Return how many were visited, how many columns were touched, what is left to visit, and the bound.
+    """
     follow = limit if limit <= _FOLLOWED else 0
-    columns, partial, exact = (
-        np.empty(follow, dtype=np.int64), np.empty(follow, dtype=np.int64), np.empty(follow, dtype=np.int64),
-    )  # fmt: skip
-    count = followed = 0
+    columns = np.empty(follow, dtype=np.int64)
+    partial, exact = np.empty_like(columns), np.empty_like(columns)
+    count = followed = at = 0
     looked_at = 2 * limit
-    at = 0
-    while at < of_lists and rest >= bound:
+    while at < lists.size and rest >= bound:
         bit, weight = bits[lists[at]], weights[lists[at]]
         entries = arena[starts[bit] : starts[bit] + counts[bit]]
         count, followed = _visit(
@@ -358,37 +383,50 @@ def _search(  # type: ignore[no-untyped-def]
         rest -= weight
         at += 1
         if follow and followed == limit:
-            worst = np.int64(1) << 40
-            for place in range(followed):
-                if exact[place] < 0:
-                    exact[place] = _exact(rows, columns[place], table)
-                worst = min(worst, exact[place])
-            bound = max(bound, worst)
+            bound = _raised(rows, columns, exact, followed, table, bound)
         elif not follow and count - without.size >= looked_at:
             looked_at = 2 * count
-            so_far = np.empty(count, dtype=np.int64)
-            for place in range(count):
-                so_far[place] = sums[touched[place]]
-            rank = count - limit - without.size
-            bound = max(bound, np.partition(so_far, rank)[rank])
+            bound = _raised_by_sums(touched, count, sums, limit + without.size, bound)
+    return at, count, rest, bound
 
-    # Of the seen ones, leave those that can be: by the common bits, then by the lists that are left.
+
+@_compiled(
+    "UniTuple(int64, 2)(int64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64, int32[::1],"
+    " int64[::1], int16[::1], int32[::1], uint64[:, ::1], uint16[::1], int32[::1])"
+)
+def _narrow(  # type: ignore[no-untyped-def]
+    bits, weights, lists, maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums, touched
+):
+    """Of the touched columns, bring those to the front that can reach the bound: by the bitmaps, then by the
+    lists that are left, unless the candidates' rows are fewer. Return how many they are, and what is left.
+    """
     candidates = _possible(touched, count, sums, bound - rest)
-    for place in maps[:of_maps]:
+    for place in maps:
         bitmap, weight = bitmaps[slots[bits[place]]], weights[place]
         rest -= weight
         candidates = _possible_by(touched, candidates, sums, bitmap, weight, bound - rest)
     unvisited = 0
-    for place in lists[at:of_lists]:
+    for place in lists:
         unvisited += counts[bits[place]]
     if unvisited < _POSTINGS_A_ROW * candidates:
-        for place in lists[at:of_lists]:
+        for place in lists:
             bit, weight = bits[place], weights[place]
             for column in arena[starts[bit] : starts[bit] + counts[bit]]:
                 sums[column] += weight * (sums[column] > 0)
             rest -= weight
             candidates = _possible(touched, candidates, sums, bound - rest)
-    heap, size = np.empty(limit, dtype=np.int64), 0
+    return candidates, rest
+
+
+@_compiled(
+    "UniTuple(int64, 2)(int32[::1], int64, int64, uint16[::1], uint16[:, ::1], uint8[::1], uint8[::1],"
+    " int64[::1], int64[::1], int64)"
+)
+def _keep_seen(  # type: ignore[no-untyped-def]
+    touched, candidates, rest, sums, rows, column_words, table, without, heap, bound
+):
+    """Keep the best of the candidates; return how many there are, and the bound."""
+    size = 0
     for each in range(candidates):
         column = np.int64(touched[each])
         score = np.int64(sums[column])
@@ -398,18 +436,38 @@ def _search(  # type: ignore[no-untyped-def]
             score = _exact(rows, column, table)
         if score >= bound:
             size = _keep(heap, size, _key(score, column_words, column))
-            if size == limit:
+            if size == heap.size:
                 bound = max(bound, _score_in(heap[0]))
+    return size, bound
 
-    # Nobody has looked at columns that have common bits alone.
-    if at == of_lists and of_maps and in_maps >= bound:
-        map_slots, map_weights = np.empty(of_maps, dtype=np.int64), np.empty(of_maps, dtype=np.int64)
-        for each in range(of_maps):
-            map_slots[each], map_weights[each] = slots[bits[maps[each]]], weights[maps[each]]
-        used = _sum_up(bitmaps, map_slots, map_weights, words, planes)
+
+@_compiled(
+    "Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64, int64, int64[::1], int32[::1],"
+    " int64[::1], int16[::1], int32[::1], uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1],"
+    " int32[::1], uint64[:, ::1], uint8[::1])"
+)
+def _search(  # type: ignore[no-untyped-def]
+    bits, weights, limit, floor, without, counts, starts, slots, arena, bitmaps, words, rows, column_words,
+    sums, touched, planes, table,
+):  # fmt: skip
+    for place in range(bits.size):
+        table[bits[place]] = weights[place]
+    lists, maps = _split(bits, weights, counts, slots)
+    in_maps = weights[maps].sum()
+    at, count, rest, bound = _visit_lists(
+        bits, weights, lists, weights[lists].sum() + in_maps, limit, max(floor, 1), without, counts, starts,
+        arena, rows, sums, touched, table,
+    )  # fmt: skip
+    candidates, rest = _narrow(
+        bits, weights, lists[at:], maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums,
+        touched,
+    )  # fmt: skip
+    heap = np.empty(limit, dtype=np.int64)
+    size, bound = _keep_seen(touched, candidates, rest, sums, rows, column_words, table, without, heap, bound)
+    if at == lists.size and maps.size and in_maps >= bound:  # nobody has looked at common bits alone
+        used = _sum_up(bitmaps, slots[bits[maps]].astype(np.int64), weights[maps], words, planes)
         bound = max(bound, _at_rank(planes, used, words, limit + without.size))
         size = _keep_unseen(planes, used, words, bound, sums, column_words, without, heap, size)
-
     for each in range(count):
         sums[touched[each]] = 0
     for bit in bits:
@@ -420,3 +478,39 @@ def _search(  # type: ignore[no-untyped-def]
         found[each] = -keys[each] & 0xFFFFFFFF
         scores[each] = _score_in(keys[each])
     return found, scores
+
+
+@_compiled(
+    "Tuple((int64[:, ::1], int64[:, ::1], int64[::1], int64[::1], int64[::1]))(int64[::1], int64[::1], int64,"
+    " int64, int64, float64[::1], float64[::1], int32[::1], int64[::1], int16[::1], int32[::1],"
+    " uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1], int32[::1], uint64[:, ::1], uint8[::1])"
+)
+def _find_many(  # type: ignore[no-untyped-def]
+    bits, ends, all_columns, limit, most, word_thresholds, gram_thresholds, counts, starts, slots, arena,
+    bitmaps, words, rows, column_words, sums, touched, planes, table,
+):  # fmt: skip
+    columns, scores = (
+        np.zeros((ends.size, limit), dtype=np.int64),
+        np.zeros((ends.size, limit), dtype=np.int64),
+    )
+    sizes = np.zeros(ends.size, dtype=np.int64)
+    totals, costs = np.zeros(ends.size, dtype=np.int64), np.zeros(ends.size, dtype=np.int64)
+    nobody = np.empty(0, dtype=np.int64)
+    start = 0
+    for query in range(ends.size):
+        own = bits[start : ends[query]]
+        start = ends[query]
+        weights = _weigh(own, counts, all_columns, word_thresholds, gram_thresholds)
+        totals[query] = weights.sum()
+        for place in range(own.size):
+            if weights[place]:
+                costs[query] += min(np.int64(counts[own[place]]), words)
+        if costs[query] <= most:
+            found, shares = _search(
+                own, weights, limit, 1, nobody, counts, starts, slots, arena, bitmaps, words, rows,
+                column_words, sums, touched, planes, table,
+            )  # fmt: skip
+            sizes[query] = found.size
+            columns[query, : found.size] = found
+            scores[query, : found.size] = shares
+    return columns, scores, sizes, totals, costs

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.postings import columns_in
-from cortex_runtime.columns.search import Searcher, ranking
+from cortex_runtime.columns.search import FoundMany, Searcher, ranking
 from cortex_runtime.columns.weights import weights_of
 
 Ints = npt.NDArray[np.int64]
@@ -47,6 +47,21 @@ def search(
     finally:
         for part in walk.visited:
             searcher.sums[part] = 0
+
+
+def find_many(searcher: Searcher, bits: Ints, ends: Ints, columns: int, limit: int, most: int) -> FoundMany:
+    """Weigh the bits of queries, one's after the other's, and search by those that cost at most `most`."""
+    found = FoundMany.of(ends.size, limit)
+    start = 0
+    for query, end in enumerate(ends.tolist()):
+        own, start = bits[start:end], end
+        weights = weigh(own, searcher.postings.counts, columns)
+        found.totals[query], found.costs[query] = weights.sum(), searcher.cost(own, weights)
+        if found.costs[query] <= most:
+            best, scores = search(searcher, own, weights, limit, 1, _NOBODY)
+            found.sizes[query] = best.size
+            found.columns[query, : best.size], found.scores[query, : best.size] = best, scores
+    return found
 
 
 class _Walk:
@@ -237,7 +252,7 @@ def _sums_of(maps: list[tuple[int, Words]], words: int) -> list[Words]:
                 np.bitwise_or(both, spare, out=carry)
             else:
                 np.bitwise_and(plane, carry, out=spare)
-                plane ^= carry
+                np.bitwise_xor(plane, carry, out=plane)
                 carry, spare = spare, carry
     return planes
 
