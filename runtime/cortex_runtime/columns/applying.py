@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortex_runtime.columns import states
+from cortex_runtime.columns.arrays import Columns
 from cortex_runtime.columns.concepts import NOWHERE
 from cortex_runtime.columns.decisions import Decisions, Kind
 from cortex_runtime.columns.encoding import MAX_BITS, PAD
@@ -44,6 +45,7 @@ class _Run:
         self._taken: list[int] = []
         self._joined: dict[int, int] = {}
         self._arrived: list[int] = []
+        self._won: list[tuple[int, int]] = []
 
     def execute(self) -> None:
         """Apply what each operation decided: placings, describings, relatings."""
@@ -68,6 +70,8 @@ class _Run:
             else:
                 self._relate(edges[index])
         self._store()
+        won = np.array(sorted(self._won), dtype=np.int64).reshape(-1, 2)
+        self._cortex.recent_wins = np.concatenate((self._cortex.recent_wins, won))
 
     def _place(self, index: int, kind: int, column: int, operation: int) -> None:
         concepts = self._cortex.concepts
@@ -75,8 +79,8 @@ class _Run:
         if kind == Kind.TAKE:
             _wake(self._cortex, operation)
             if self._cortex.free.rests_until(column) is not None:
-                _set_free(self._cortex, [column])  # rests here alone: see Cortex.restore
-            self._cortex.free.take(column)
+                _set_free(self._cortex, np.array([column]))  # rests here alone: see Cortex.restore
+            self._cortex.free.take(np.array([column]))
             self._taken.append(index)
         if kind == Kind.JOIN:
             self._joined[column] = operation
@@ -105,7 +109,7 @@ class _Run:
         cortex.columns -= 1
         arrays.clear(column)
         if not cortex.free.release(column, cortex.rests_until(column), operation):
-            _set_free(cortex, [column])
+            _set_free(cortex, np.array([column]))
 
     def _describe(self, index: int) -> None:
         decisions, cortex = self._decisions, self._cortex
@@ -131,7 +135,7 @@ class _Run:
             arrays = self._cortex.arrays
             states.pass_through(arrays.states, columns, states.WIN, states.WIN_AGAIN)
             arrays.last_operation[columns] = list(self._joined.values())
-            self._cortex.recent_wins.extend((operation, column) for column, operation in self._joined.items())
+            self._won += [(operation, column) for column, operation in self._joined.items()]
             self._joined.clear()
         if self._arrived:
             np.add.at(self._cortex.arrays.concepts, self._arrived, 1)
@@ -157,11 +161,11 @@ class _Run:
         arrays.last_operation[columns] = operations
         cortex.postings.add(columns, rows)
         cortex.columns += taken.size
-        cortex.recent_wins.extend(zip(operations.tolist(), columns.tolist(), strict=True))
+        self._won += zip(operations.tolist(), columns.tolist(), strict=True)
 
 
-def _set_free(cortex: Cortex, columns: list[int]) -> None:
-    arrays, freed = cortex.arrays, np.array(columns, dtype=np.int64)
+def _set_free(cortex: Cortex, freed: Columns) -> None:
+    arrays = cortex.arrays
     refractory = freed[arrays.states[freed] == State.REFRACTORY]
     states.pass_through(arrays.states, refractory, states.REST)
     states.pass_through(arrays.states, freed, states.FREE)
@@ -170,7 +174,7 @@ def _set_free(cortex: Cortex, columns: list[int]) -> None:
 
 def _wake(cortex: Cortex, operation: int) -> None:
     woken = cortex.free.wake(operation)
-    if woken:
+    if woken.size:
         _set_free(cortex, woken)
 
 
@@ -178,10 +182,9 @@ def _end_refractoriness(cortex: Cortex) -> None:
     """End the refractory time of winners whose operations have passed."""
     _wake(cortex, cortex.operations + 1)
     arrays, latest = cortex.arrays, cortex.operations - cortex.settings.refractory
-    over = [win for win in cortex.recent_wins if win[0] <= latest]
-    if over:
-        cortex.recent_wins = [win for win in cortex.recent_wins if win[0] > latest]
-        wins = np.array(over, dtype=np.int64)
+    past = cortex.recent_wins[:, 0] <= latest
+    if past.any():
+        wins, cortex.recent_wins = cortex.recent_wins[past], cortex.recent_wins[~past]
         columns = wins[:, 1][arrays.last_operation[wins[:, 1]] == wins[:, 0]]
         columns = columns[(arrays.concepts[columns] > 0) & (arrays.states[columns] == State.REFRACTORY)]
         states.pass_through(arrays.states, np.unique(columns), states.REST)

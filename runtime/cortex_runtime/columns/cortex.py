@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import numpy as np
+
 from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
@@ -55,9 +57,8 @@ class Cortex:
         self.properties = Properties()
         self.free = FreeColumns()
         self.searcher = Searcher(self.arrays, self.postings, self.kernels)
-        self.recent_wins: list[
-            tuple[int, int]
-        ] = []  # (operation, column) of wins that may be refractory still
+        # (operation, column) int64[n, 2] of the wins of the last `refractory` operations, in their order
+        self.recent_wins = np.zeros((0, 2), dtype=np.int64)
         self._digest: tuple[int, bytes] | None = None
 
     @classmethod
@@ -89,10 +90,9 @@ class Cortex:
 
         They are valid until the next `apply`; who needs them longer copies them (see columns.snapshot).
         """
-        wins = np.array(self.recent_wins, dtype=np.int64).reshape(-1, 2)
         state: dict[str, npt.NDArray[Any] | int] = {
             "operations": self.operations, "columns": self.columns, "restored_at": self.restored_at,
-            "recent_wins": wins,
+            "recent_wins": self.recent_wins,
         }  # fmt: skip
         for part in _PARTS:
             state |= {f"{part}.{name}": value for name, value in getattr(self, part).state().items()}
@@ -109,7 +109,7 @@ class Cortex:
         cortex = cls(settings, kernels)
         cortex.operations, cortex.columns = state["operations"], state["columns"]
         cortex.restored_at = state["restored_at"]
-        cortex.recent_wins = [(operation, column) for operation, column in state["recent_wins"].tolist()]
+        cortex.recent_wins = state["recent_wins"]
         for part in _PARTS:
             of_part = {
                 name.partition(".")[2]: value for name, value in state.items() if name.startswith(f"{part}.")

@@ -128,6 +128,7 @@ def _fill_columns(cortex: Cortex, records: list[ConceptRecord]) -> None:
         raise ValueError("concepts on the same column have different bits")
     np.add.at(arrays.concepts, columns, 1)
     np.maximum.at(arrays.last_operation, columns, [record.operation for record in records])
+    arrays.activation[columns] = 1
     used = np.flatnonzero(arrays.concepts)
     cortex.postings.add(used, arrays.bits[used])
     cortex.columns = used.size
@@ -142,7 +143,8 @@ def _rest(cortex: Cortex) -> None:
     wins = arrays.last_operation[used]
     refractory = wins + cortex.settings.refractory > cortex.operations
     arrays.states[used] = np.where(refractory, State.REFRACTORY, State.ALLOCATED)
-    cortex.recent_wins = list(zip(wins[refractory].tolist(), used[refractory].tolist(), strict=True))
+    recent = np.stack((wins[refractory], used[refractory]), axis=1)
+    cortex.recent_wins = recent[np.argsort(recent[:, 0])]
     empty = np.flatnonzero(arrays.concepts[:watermark] == 0)
     arrays.states[empty] = State.REFRACTORY
-    cortex.free.begin(watermark, empty.tolist(), until)
+    cortex.free.begin(watermark, empty, until)

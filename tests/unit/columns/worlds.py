@@ -123,7 +123,7 @@ def everything_of(cortex: Cortex) -> bytes:
         elif id(value) not in seen:
             seen.add(id(value))
             for name, part in sorted(vars(value).items()):
-                if name not in ("searcher", "_digest"):
+                if name not in ("searcher", "_digest", "kernels"):
                     state.update(name.encode())
                     add(part)
 
@@ -138,14 +138,16 @@ def arrays_of(cortex: Cortex) -> list[bytes]:
     end = cortex.free.watermark
     parts = (
         columns.states, columns.bits, columns.words, columns.concepts, columns.variant_of,
-        columns.last_operation,
+        columns.last_operation, columns.activation,
     )  # fmt: skip
     return [
         *(part[:end].tobytes() for part in parts),
         *(part[: used + 64].tobytes() for part in (concepts.ids, concepts.columns, concepts.operations)),
         *(part.tobytes() for part in cortex.properties.tags_by_row(rows)),
         cortex.properties.dimensions_of(rows).tobytes(),
-        repr((cortex.free.free, cortex.free.resting, cortex.columns, cortex.operations)).encode(),
+        *(np.asarray(part).tobytes() for part in cortex.free.state().values()),
+        cortex.recent_wins.tobytes(),
+        repr((cortex.columns, cortex.operations)).encode(),
     ]
 
 
