@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import numpy as np
-
 from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
