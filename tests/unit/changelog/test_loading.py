@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from cortex_runtime.changelog.slots import Slot, load
 from cortex_runtime.changelog.snapshotfile import Origin
 from cortex_runtime.changelog.snapshots import Name, Snapshots
 from cortex_runtime.columns import Cortex, Put
-from cortex_runtime.objectstore import DirectoryStore
+from cortex_runtime.objectstore import DirectoryStore, ObjectStoreError
 from cortex_runtime.security.directory import Directory
 from unit.changelog.test_snapshots import image_of, keyring, keys, snapshots  # noqa: F401 - fixtures
 from unit.columns.worlds import put, texts
@@ -82,8 +82,8 @@ class World:
         )
 
     def snap(self, **other: Any) -> Name:
-        known = {"token": self.token, "seq": self.seq, "digest": self.digest}
-        origin = Origin("acme", "main", operations=self.cortex.operations, **(known | other))
+        origin = Origin("acme", "main", self.token, self.seq, self.digest, self.cortex.operations)
+        origin = replace(origin, **other)
         self.snapshots.write(origin, image_of(self.cortex))
         return Name.of(origin)
 
@@ -240,7 +240,7 @@ def test_an_object_store_that_fails_leads_to_the_tables(world: World, tmp_path: 
 
     class Down(DirectoryStore):
         def names(self, prefix: str) -> list[str]:
-            raise slots.ObjectStoreError("the store does not answer")
+            raise ObjectStoreError("the store does not answer")
 
     world.snapshots = Snapshots(tmp_path / "here", Down(tmp_path), world.keys, slots.SETTINGS)
     assert world.assert_from_tables() == ["the store does not answer"]
