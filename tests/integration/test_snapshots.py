@@ -57,7 +57,10 @@ def restart(running: Running, node: Node, number: signal.Signals) -> None:
 
 
 def _assert_another(running: Running, node: Node, pid: int) -> None:
-    assert running.pid_of(node.name) != pid
+    try:
+        assert running.pid_of(node.name) != pid
+    except FileNotFoundError as ended:
+        raise LookupError(node.name) from ended
 
 
 def snapshots_of(running: Running, node: Node, tenant: str) -> list[Path]:
