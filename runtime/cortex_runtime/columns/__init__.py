@@ -12,7 +12,7 @@ from __future__ import annotations
 from cortex_runtime.columns.competition import Competition
 from cortex_runtime.columns.cortex import Cortex
 from cortex_runtime.columns.decisions import Decisions, MalformedDecisionsError
-from cortex_runtime.columns.encoding import Encoder, Encoding
+from cortex_runtime.columns.encoding import Encoder, Encoding, Encodings, TextTooLongError
 from cortex_runtime.columns.following import NotFollowingError
 from cortex_runtime.columns.model import (
     INHERITS,
@@ -35,6 +35,7 @@ from cortex_runtime.columns.model import (
 )
 from cortex_runtime.columns.querying import Match, QueryResult, Step
 from cortex_runtime.columns.states import IllegalTransitionError, State
+from cortex_runtime.columns.vectors import VectorError
 from cortex_runtime.columns.words import NothingToEncodeError
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "DimensionError",
     "Encoder",
     "Encoding",
+    "Encodings",
     "IllegalTransitionError",
     "InvalidOperationError",
     "InvalidQueryError",
@@ -66,6 +68,8 @@ __all__ = [
     "RelationshipRecord",
     "State",
     "Step",
+    "TextTooLongError",
     "UnknownConceptError",
     "Unrelate",
+    "VectorError",
 ]

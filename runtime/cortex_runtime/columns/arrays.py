@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from cortex_runtime.columns.growth import grown
 
 Columns = npt.NDArray[np.int64]
 HALF_LIFE = 1024  # operations
+# What is left of an activation after so many halvings; 1 more than the last is 1, whatever it was.
+HALVES = np.ldexp(np.float32(1), -np.arange(65, dtype=np.int32))
 
 
 class ColumnArrays:
@@ -71,6 +74,13 @@ class ColumnArrays:
         self.variant_of = grown(self.variant_of, size, fill=-1)
         self.last_operation = grown(self.last_operation, size)
         self.activation = grown(self.activation, size)
+
+    def activation_of(self, column: int, operation: int) -> float:
+        """Return what is left at an operation of a column's activation, 0 when it has none."""
+        if not 0 <= column < self.activation.size:
+            return 0.0
+        halvings = (operation - self.last_operation.item(column)) // HALF_LIFE
+        return math.ldexp(self.activation.item(column), -halvings)
 
     def clear(self, column: int) -> None:
         """Empty a column's row; its state and last operation stay, for it may be resting."""

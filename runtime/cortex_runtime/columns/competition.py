@@ -4,21 +4,25 @@ A concept's candidates are the columns that share enough of its weight, the stro
 weight, then fewest words, then lowest number. A candidate whose weighted Jaccard similarity to an earlier
 winner reaches the radius is suppressed; the first few that are left have won. The concept joins the first
 winner when the two are similar enough, else it takes the lowest free column.
+
+Puts of new concepts compete by the kernels (numpy_competition, numba_competition), many in one call where
+nothing else comes between them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.decisions import Decision, Decisions, Describing, Kind, Placing, Relating
-from cortex_runtime.columns.encoding import PAD, WORD_BITS
+from cortex_runtime.columns.encoding import MAX_BITS, PAD, WORD_BITS
 from cortex_runtime.columns.model import (
+    ID_BYTES,
     INHERITS,
     MAX_ANCESTORS,
-    Bits,
     CapacityError,
     ConceptRecord,
     CycleError,
@@ -28,20 +32,21 @@ from cortex_runtime.columns.model import (
     Operation,
     Outcome,
     Put,
+    QuotaError,
     Relate,
     UnknownConceptError,
     Unrelate,
     check,
+    well_formed,
 )
 from cortex_runtime.columns.overlay import Overlay
-from cortex_runtime.columns.search import ranking, weights_of
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
 
-Ints = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.uint16]
 MAX_CANDIDATES = 64
-_NOBODY = np.zeros(0, dtype=np.int64)
+_WORTH_A_RUN = 4  # puts: fewer are checked sooner one by one
 
 
 class Competition:
@@ -64,9 +69,8 @@ class Competition:
 
     def add(self, operation: Operation) -> Outcome:
         """Let an operation compete. Raises InvalidOperationError, and is then as if it had not been tried."""
+        self._check_cortex()
         check(operation)
-        if self._cortex.operations != self._before:
-            raise RuntimeError("the cortex was changed while a competition was under way")
         mark = self.mark()
         self._operation += 1
         try:
@@ -76,6 +80,53 @@ class Competition:
                 self.rollback(mark)
             self._operation = mark[0]
             raise
+
+    def add_many(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Let operations compete, in order: gives what `add` gives one by one, and is faster.
+
+        Raises InvalidOperationError, the one of the first that is refused; then it is as if none of them had
+        been tried.
+        """
+        self._check_cortex()
+        mark, absent = self.mark(), self._absent(operations)
+        outcomes: list[Outcome] = []
+        try:
+            while (start := len(outcomes)) < len(operations):
+                run = self._run(operations, absent, start)
+                rows, words = well_formed(run if len(run) >= _WORTH_A_RUN else [])
+                if words.size:
+                    outcomes += self._put_new(run[: words.size], rows, words)
+                else:
+                    outcomes.append(self.add(operations[start]))
+        except InvalidOperationError:
+            self.rollback(mark)
+            raise
+        return outcomes
+
+    def _check_cortex(self) -> None:
+        if self._cortex.operations != self._before:
+            raise RuntimeError("the cortex was changed while a competition was under way")
+
+    def _absent(self, operations: Sequence[Operation]) -> list[bool]:
+        """Tell of each operation whether it puts a concept that the cortex does not have."""
+        ids = [each.id for each in operations if isinstance(each, Put) and len(each.id) == ID_BYTES]
+        absent = iter(self._cortex.lacks(ids))
+        return [isinstance(each, Put) and len(each.id) == ID_BYTES and next(absent) for each in operations]
+
+    def _run(self, operations: Sequence[Operation], absent: list[bool], start: int) -> list[Put]:
+        """Return puts of new concepts that follow each other, which neither quota nor dimension refuses."""
+        overlay, quota = self._overlay, self._cortex.settings.quota
+        end = len(operations) if quota is None else start + max(0, quota - overlay.concepts)
+        run: dict[bytes, Put] = {}
+        for operation, new in zip(operations[start:end], absent[start:end], strict=True):
+            if not new or not isinstance(operation, Put):
+                break
+            if operation.id in run or overlay.has_placed(operation.id):
+                break
+            if operation.dimension and not (overlay.vectors and operation.dimension == overlay.dimension):
+                break
+            run[operation.id] = operation
+        return list(run.values())
 
     def _try(self, operation: Operation) -> Outcome:
         if isinstance(operation, Put):
@@ -111,15 +162,36 @@ class Competition:
     def _put(self, put: Put) -> Outcome:
         self._check_dimension(put)
         place = self._overlay.place_of(put.id)
-        if place is not None:
-            if self._stays(put, place[0]):
-                self._describe(put)
-                record = self._record(put, *place)
-                return Outcome("updated", self._operation, place[0], 1.0, record.variant_of, (), record)
+        if place is None:
+            self._check_quota(put)
+        elif self._stays(put, place[0]):
+            self._describe(put, self._operation)
+            record = self._record(put, *place)
+            return Outcome("updated", self._operation, place[0], 1.0, record.variant_of, (), record)
+        else:
             self._decide(Placing(Kind.RELEASE, self._operation, put.id, place[0]))
-        outcome = self._compete(put)
-        self._describe(put)
+        rows = np.full((1, MAX_BITS), PAD, dtype=np.uint16)
+        rows[0, : put.bits.size] = put.bits
+        (outcome,) = self._compete([put], rows, np.array([put.words], dtype=np.uint8))
+        self._describe(put, self._operation)
         return outcome
+
+    def _put_new(self, puts: list[Put], rows: Rows, words: npt.NDArray[np.uint8]) -> list[Outcome]:
+        """Put concepts that are not there."""
+        outcomes: list[Outcome] = []
+        while (done := len(outcomes)) < len(puts):
+            self._operation += 1
+            outcomes += self._compete(puts[done:], rows[done:], words[done:])
+            self._operation = outcomes[-1].operation
+        for put, outcome in zip(puts, outcomes, strict=True):
+            if put.tags or put.dimension:
+                self._describe(put, outcome.operation)
+        return outcomes
+
+    def _check_quota(self, put: Put) -> None:
+        quota = self._cortex.settings.quota
+        if quota is not None and self._overlay.concepts >= quota:
+            raise QuotaError(quota, put.id)
 
     def _check_dimension(self, put: Put) -> None:
         overlay = self._overlay
@@ -130,117 +202,65 @@ class Competition:
                 f" {overlay.dimension}. Give vectors of one model, or use another cortex."
             )
 
-    def _describe(self, put: Put) -> None:
+    def _describe(self, put: Put, operation: int) -> None:
         if (put.tags, put.dimension) != self._overlay.traits_of(put.id):
-            self._decide(Describing(self._operation, put.id, put.tags, put.dimension))
+            self._decide(Describing(operation, put.id, put.tags, put.dimension))
 
     def _stays(self, put: Put, column: int) -> bool:
         """Tell whether a concept stays where it is: the same bits, or one of several that are like them."""
-        bits = self._overlay.bits_of(column)
+        overlay, bits = self._overlay, self._overlay.bits_of(column)
         if np.array_equal(bits, put.bits):
             return True
-        if self._overlay.concepts_on(column) == 1:
+        if overlay.concepts_on(column) == 1:
             return False
-        weights = self._weights(put.bits)
-        shared = self._cortex.searcher.shared(put.bits, weights, self._overlay.rows(np.array([column])))
-        similar = self._similarities(int(weights.sum()), shared, np.array([column]))
-        return bool(similar[0] >= self._cortex.settings.join_threshold)
+        shared = int(overlay.weigh(np.intersect1d(bits, put.bits)).sum())
+        total = int(overlay.weigh(bits).sum() + overlay.weigh(put.bits).sum()) - shared
+        return shared / max(1, total) >= self._cortex.settings.join_threshold
 
-    def _compete(self, put: Put) -> Outcome:
-        settings = self._cortex.settings
-        weights = self._weights(put.bits)
-        candidates, shared = self._candidates(put.bits, weights)
-        overlap, variant_of, winners = 0.0, -1, candidates[:1]
-        if candidates.size:
-            overlap = float(self._similarities(int(weights.sum()), shared[:1], candidates[:1])[0])
-            winners = self._inhibited(candidates) if candidates.size > 1 else candidates
-        kind = Kind.TAKE
-        if overlap >= settings.join_threshold:
-            kind, column = Kind.JOIN, int(winners[0])
-            decision = Placing(kind, self._operation, put.id, column)
-        else:
-            if settings.radius and overlap >= settings.radius:
-                variant_of = int(winners[0])
-            column = self._free_column()
-            decision = Placing(kind, self._operation, put.id, column, put.words, variant_of, put.bits)
-        self._decide(decision)
-        if kind == Kind.TAKE:
-            record = ConceptRecord(
-                put.id, column, put.bits, put.words, self._operation, variant_of, put.tags, put.dimension
-            )
-        else:
-            record = self._record(put, column, self._operation)
-        return Outcome(
-            "allocated" if kind == Kind.TAKE else "joined", self._operation, column, overlap,
-            record.variant_of, tuple(winners.tolist()), record,
-        )  # fmt: skip
-
-    def _free_column(self) -> int:
-        free, capacity = self._overlay.free, self._cortex.settings.capacity
-        if free.lowest(self._operation) >= capacity:
+    def _compete(self, puts: Sequence[Put], rows: Rows, words: npt.NDArray[np.uint8]) -> list[Outcome]:
+        """Let concepts that are nowhere compete, the first of them at this operation; some are left over when
+        a column wakes that one of them may take. Raises CapacityError.
+        """
+        cortex, overlay, capacity = self._cortex, self._overlay, self._cortex.settings.capacity
+        columns, count = overlay.free.ahead(self._operation, len(puts))
+        free = np.array([column for column in columns if column < capacity], dtype=np.int64)
+        places, overlaps, winners = cortex.kernels.competition.compete(
+            cortex.searcher, overlay, cortex.settings, rows[:count], words[:count], free
+        )
+        if not places.size:
             raise CapacityError(
                 f"All {capacity} columns of the cortex are taken or resting. Delete concepts, or use another"
                 " cortex."
             )
-        return free.take(self._operation)
+        won = [
+            tuple(each[:size])
+            for each, size in zip(winners.tolist(), (winners >= 0).sum(axis=1).tolist(), strict=True)
+        ]
+        results = zip(puts, places.tolist(), overlaps.tolist(), won)
+        return [self._arrive(operation, *result) for operation, result in enumerate(results, self._operation)]
 
-    def _weights(self, bits: Bits) -> Ints:
-        return weights_of(bits, self._overlay.counts(bits), self._overlay.occupied)
-
-    def _candidates(self, bits: Bits, weights: Ints) -> tuple[Ints, Ints]:
-        """Return the candidates and the weight they share, the strongest first."""
-        settings = self._cortex.settings
-        share = min(settings.radius, settings.join_threshold) if settings.radius else settings.join_threshold
-        floor = max(1, int(np.ceil(share * int(weights.sum()))))
-        found = self._cortex.searcher.search(
-            bits.astype(np.int64), weights, limit=MAX_CANDIDATES, floor=floor, without=self._overlay.hidden
+    def _arrive(
+        self, operation: int, put: Put, column: int, overlap: float, winners: tuple[int, ...]
+    ) -> Outcome:
+        """Decide that a concept comes to a column."""
+        settings, overlay = self._cortex.settings, self._overlay
+        if overlap >= settings.join_threshold:
+            self._decide(Placing(Kind.JOIN, operation, put.id, column))
+            record = self._record(put, column, operation)
+            return Outcome("joined", operation, column, overlap, record.variant_of, winners, record)
+        variant_of = winners[0] if settings.radius and overlap >= settings.radius else -1
+        overlay.free.take(operation)
+        decision = Placing(Kind.TAKE, operation, put.id, column, put.words, variant_of, put.bits)
+        self._decisions.append(decision)
+        overlay.place(decision)
+        record = ConceptRecord(
+            put.id, column, put.bits, put.words, operation, variant_of, put.tags, put.dimension
         )
-        columns, scores = found.columns, found.scores
-        words = self._cortex.arrays.words[columns]
-        if int(weights[self._overlay.in_pending(bits)].sum()) >= floor:
-            pending, rows = self._overlay.pending()
-            shared = self._cortex.searcher.shared(bits, weights, rows)
-            near = np.flatnonzero(shared >= floor)
-            if near.size:
-                columns = np.concatenate((columns, pending[near]))
-                scores = np.concatenate((scores, shared[near]))
-                words = np.concatenate((words, (rows[near] < WORD_BITS).sum(axis=1)))
-                order = ranking(scores, words, columns, MAX_CANDIDATES)
-                columns, scores = columns[order], scores[order]
-        return columns, scores
-
-    def _similarities(self, own: int, shared: Ints, columns: Ints) -> npt.NDArray[np.float64]:
-        """Return the weighted Jaccard similarity of something that weighs `own` to columns."""
-        similarities: npt.NDArray[np.float64] = shared / np.maximum(1, own + self._totals(columns) - shared)
-        return similarities
-
-    def _totals(self, columns: Ints) -> Ints:
-        rows = self._overlay.rows(columns)
-        totals: Ints = weights_of(rows, self._overlay.counts(rows), self._overlay.occupied).sum(axis=1)
-        return totals
-
-    def _inhibited(self, candidates: Ints) -> Ints:
-        """Return the winners: candidates that no stronger winner suppresses."""
-        settings = self._cortex.settings
-        if not settings.radius:
-            return candidates[: settings.winners]
-        rows = self._overlay.rows(candidates)
-        weights = weights_of(rows, self._overlay.counts(rows), self._overlay.occupied)
-        totals = weights.sum(axis=1)
-        alive = np.ones(candidates.size, dtype=bool)
-        winners: list[int] = []
-        while alive.any() and len(winners) < settings.winners:
-            winner = int(alive.argmax())
-            winners.append(winner)
-            bits = rows[winner] != PAD
-            shared = self._cortex.searcher.shared(rows[winner][bits], weights[winner][bits], rows)
-            alive &= shared < settings.radius * np.maximum(1, totals + totals[winner] - shared)
-            alive[winner] = False
-        return candidates[winners]
+        return Outcome("allocated", operation, column, overlap, variant_of, winners, record)
 
     def _record(self, put: Put, column: int, operation: int) -> ConceptRecord:
         bits = self._overlay.bits_of(column)
-        words = int(np.searchsorted(bits, WORD_BITS))
+        words = int((bits < WORD_BITS).sum())
         variant_of = self._overlay.variant_of(column)
         return ConceptRecord(put.id, column, bits, words, operation, variant_of, put.tags, put.dimension)
 

@@ -20,6 +20,7 @@ from cortex_runtime.columns.free import FreeColumns
 from cortex_runtime.columns.identifiers import NO_ROW
 from cortex_runtime.columns.kernels import Kernels, chosen
 from cortex_runtime.columns.model import (
+    ID_BYTES,
     ConceptRecord,
     CortexSettings,
     Operation,
@@ -121,7 +122,7 @@ class Cortex:
         Raises InvalidOperationError. To do it in slices, use Competition.
         """
         competition = Competition(self)
-        return [competition.add(operation) for operation in operations], competition.decisions()
+        return competition.add_many(operations), competition.decisions()
 
     def apply(self, decisions: Decisions) -> None:
         """Apply decisions. Raises ValueError, and changes nothing, when they do not follow on this state."""
@@ -162,6 +163,10 @@ class Cortex:
     def ids_of(self, column: int, limit: int | None = None) -> tuple[bytes, ...]:
         """Return the ids of the concepts on a column, the latest first."""
         return tuple(self.concepts.id_of(row) for row in self.concepts.on(column, limit))
+
+    def activation_of(self, column: int) -> float:
+        """Return a column's activation now: 1 for each win, halved for each 1,024 operations since."""
+        return self.arrays.activation_of(column, self.operations)
 
     def parent_of(self, identifier: bytes) -> bytes | None:
         """Return the concept from which a concept inherits directly, None when there is none."""
@@ -231,6 +236,16 @@ class Cortex:
         if row == NO_ROW or (column := self.concepts.columns.item(row)) == NOWHERE:
             return None
         return column, self.concepts.operations.item(row)
+
+    def lacks(self, identifiers: Sequence[bytes]) -> list[bool]:
+        """Tell of each id (16 bytes) whether there is no such concept."""
+        ids = np.frombuffer(b"".join(identifiers), dtype=np.uint8).reshape(-1, ID_BYTES)
+        rows = self.concepts.rows_of(ids)
+        known = np.flatnonzero(rows != NO_ROW)
+        lacking = np.ones(rows.size, dtype=np.bool_)
+        lacking[known] = self.concepts.columns[rows[known]] == NOWHERE
+        flags: list[bool] = lacking.tolist()
+        return flags
 
     def traits_of(self, identifier: bytes) -> tuple[tuple[int, ...], int]:
         """Return the tags of a concept and its dimension; none and 0 when there is no such concept."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from cortex_runtime.columns.model import ID_BYTES, MAX_TAGS, MAX_TYPE_BYTES
 _HEADER = struct.Struct("<4sHqIIIIIIH")
 _MAGIC = b"CXDC"
 _VERSION = 2
+_NO_BITS = np.zeros(0, dtype=np.uint16)
 
 
 class MalformedDecisionsError(ValueError):
@@ -33,8 +35,7 @@ class Kind(IntEnum):
     UNRELATE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Placing:
+class Placing(NamedTuple):
     """TAKE, JOIN, RELEASE or DELETE at an operation; words, variant_of and bits are of a TAKE only."""
 
     kind: Kind
@@ -43,11 +44,10 @@ class Placing:
     column: int
     words: int = 0
     variant_of: int = -1
-    bits: npt.NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
+    bits: npt.NDArray[np.uint16] = _NO_BITS
 
 
-@dataclass(frozen=True, slots=True)
-class Relating:
+class Relating(NamedTuple):
     """RELATE or UNRELATE at an operation."""
 
     kind: Kind
@@ -58,8 +58,7 @@ class Relating:
     weight: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Describing:
+class Describing(NamedTuple):
     """A concept that is on a column gets these tags and this dimension, in place of those it had."""
 
     operation: int
@@ -212,36 +211,60 @@ def _names(raw: bytes, at: int, count: int) -> tuple[str, ...]:
 
 
 def _check(d: Decisions) -> None:
+    _require("negative number of operations", d.before >= 0)
+    _require("number of bits", int(d.sizes.sum()) == d.bits.size)
+    _require("trait_sizes", int(d.trait_sizes.sum()) == d.tags.size)
+    if d.kinds.size:
+        _check_placings(d)
+    if d.edge_kinds.size:
+        _check_edges(d)
+    if d.trait_steps.size:
+        _check_traits(d)
+
+
+def _require(name: str, good: bool | np.bool_) -> None:
+    if not good:
+        raise MalformedDecisionsError(f"impossible values: {name}")
+
+
+def _check_placings(d: Decisions) -> None:
     take = d.kinds == Kind.TAKE
-    rows = np.repeat(np.arange(d.kinds.size), d.sizes)
-    rules = {
-        "negative number of operations": d.before >= 0,
-        "kinds": (d.kinds <= Kind.DELETE).all(),
-        "edge_kinds": np.isin(d.edge_kinds, (Kind.RELATE, Kind.UNRELATE)).all(),
-        "steps": _ascending(d.steps, d.operations),
-        "edge_steps": _ascending(d.edge_steps, d.operations),
-        "columns": (d.columns >= 0).all(),
-        "variant_of": ((d.variant_of == -1) | take & (d.variant_of >= 0)).all(),
-        "sizes": (take == (d.sizes > 0)).all() and (d.sizes <= MAX_BITS).all(),
-        "number of bits": int(d.sizes.sum()) == d.bits.size,
-        "trait_steps": _ascending(d.trait_steps, d.operations) and bool(np.diff(d.trait_steps).all()),
-        "trait_sizes": (d.trait_sizes <= MAX_TAGS).all() and int(d.trait_sizes.sum()) == d.tags.size,
-    }
-    for name, good in rules.items():
-        if not good:
-            raise MalformedDecisionsError(f"impossible values: {name}")
-    ascending = (d.bits[1:] > d.bits[:-1]) | (rows[1:] != rows[:-1])
-    words = np.bincount(rows[d.bits < WORD_BITS], minlength=d.kinds.size)
-    if (d.bits == PAD).any() or not ascending.all() or (words != d.words).any():
-        raise MalformedDecisionsError("impossible values: bits or words")
+    _require("kinds", d.kinds.max() <= Kind.DELETE)
+    _require("steps", _ascending(d.steps, d.operations))
+    _require("columns", d.columns.min() >= 0)
+    _require("variant_of", d.variant_of.min() >= -1 and (d.variant_of[~take] == -1).all())
+    _require("sizes", (take == (d.sizes > 0)).all() and d.sizes.max() <= MAX_BITS)
+    _require("words", (d.words[~take] == 0).all())
+    if d.bits.size:
+        _check_bits(d.bits, d.sizes[take], d.words[take])
+
+
+def _check_bits(
+    bits: npt.NDArray[np.uint16], sizes: npt.NDArray[np.uint8], words: npt.NDArray[np.uint8]
+) -> None:
+    """Check the bits of TAKEs, of which each has some: ascending, none of them PAD, so many of them words."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    ascending = bits[1:] > bits[:-1]
+    ascending[ends[:-1] - 1] = True  # from one column's bits to the next one's
+    counted = np.add.reduceat(bits < WORD_BITS, ends - sizes, dtype=np.int64)
+    _require("bits or words", bits.max() != PAD and ascending.all() and (counted == words).all())
+
+
+def _check_edges(d: Decisions) -> None:
+    relate = d.edge_kinds == Kind.RELATE
+    _require("edge_kinds", (relate | (d.edge_kinds == Kind.UNRELATE)).all())
+    _require("edge_steps", _ascending(d.edge_steps, d.operations))
+    weights = np.where(relate, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
+    _require("weights or edge_types", weights.all() and d.edge_types.max() < len(d.types))
+
+
+def _check_traits(d: Decisions) -> None:
+    _require("trait_steps", _ascending(d.trait_steps, d.operations) and np.diff(d.trait_steps).all())
+    _require("trait_sizes", d.trait_sizes.max() <= MAX_TAGS)
     owners = np.repeat(np.arange(d.trait_sizes.size), d.trait_sizes)
-    if not ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all():
-        raise MalformedDecisionsError("impossible values: tags")
-    weights = np.where(d.edge_kinds == Kind.RELATE, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
-    if not weights.all() or (d.edge_types >= len(d.types)).any():
-        raise MalformedDecisionsError("impossible values: weights or edge_types")
+    _require("tags", ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all())
 
 
 def _ascending(steps: npt.NDArray[np.uint32], operations: int) -> bool:
-    inside = bool(((steps >= 1) & (steps <= operations)).all())
-    return inside and bool((steps[1:] >= steps[:-1]).all())
+    """Tell whether steps, of which there are some, ascend from 1 to the number of operations at most."""
+    return bool(steps[0] >= 1 and steps[-1] <= operations and (steps[1:] >= steps[:-1]).all())

@@ -87,19 +87,23 @@ class FreeColumns:
         """Return the columns int64[n], ascending, that rest until `until_all`."""
         return np.flatnonzero(self.kinds == RESTING_ALL) if self._resting_all else np.zeros(0, dtype=np.int64)
 
-    def take(self, columns: Columns) -> None:
-        """Take empty columns int64[n], each once, also ones that rest."""
+    def take(self, columns: Columns) -> Columns:
+        """Take empty columns int64[n], each once; return those of them that rested."""
         end = max(self.watermark, int(columns.max(initial=-1)) + 1)
-        if end > self.watermark:
+        passed = end - self.watermark
+        if passed:
             self._make_room(end)
-            if end - self.watermark > columns.size or (columns < self.watermark).any():
-                self._set(np.arange(self.watermark, end), FREE)
+            if passed == columns.size and columns.min() >= self.watermark:
+                self.watermark = end
+                return columns[:0]
+            self._set(np.arange(self.watermark, end), FREE)
             self.watermark = end
         kinds = self.kinds[columns]
         for column in columns[kinds == RESTING].tolist():
             self._forget(column)
         self._resting_all -= int(np.count_nonzero(kinds == RESTING_ALL))
         self._set(columns, TAKEN)
+        return columns[kinds >= RESTING]
 
     def release(self, column: int, until: int, operation: int) -> bool:
         """Give a column back at an operation; tell whether it rests until another one first."""
@@ -178,6 +182,18 @@ class FreeView:
         if self._rested is not None and self._rested_taken < self._rested.size:
             lowest = min(lowest, self._rested.item(self._rested_taken))
         return min(lowest, self._free[0]) if self._free else lowest
+
+    def ahead(self, operation: int, count: int) -> tuple[list[int], int]:
+        """Return the columns, `count` of them, that would be taken one after the other from an operation on,
+        and by how many operations at most: then another one wakes.
+        """
+        self._wake(operation)
+        base = self._base
+        end = len(base.free) - self._taken
+        known = sorted([*(-column for column in base.free[max(0, end - count) : end]), *self._free])[:count]
+        untouched = range(self._watermark, self._watermark + count - len(known))
+        waking = [until for until, _ in base.resting[self._woken : self._woken + 1] + self._resting[:1]]
+        return [*known, *untouched], min(count, min(waking, default=operation + count) - operation + 1)
 
     def release(self, column: int, until: int, operation: int) -> None:
         """Give a column back."""

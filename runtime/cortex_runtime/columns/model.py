@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cortex_runtime.columns.encoding import BITS, MAX_BITS, PAD, WORD_BITS
+from cortex_runtime.columns.encoding import MAX_BITS, PAD, WORD_BITS
 
 Bits = npt.NDArray[np.uint16]
 ID_BYTES = 16
@@ -37,7 +39,7 @@ class CortexSettings:
     join_threshold: similarity (0-1] from which a concept joins the strongest winner.
     refractory: for so many operations of its cortex a winner is not freed, merged or taken.
     budget: what a query may cost, in units of 1,024 elementary steps (see querying.query).
-    capacity: how many columns there may be.
+    capacity: how many columns there may be. quota: how many concepts, None for any number.
     """
 
     radius: float = 0.6
@@ -46,6 +48,7 @@ class CortexSettings:
     refractory: int = 64
     budget: int = 1_000
     capacity: int = 4_194_304
+    quota: int | None = None
 
     def __post_init__(self) -> None:
         if not (0 <= self.radius <= 1 and 0 < self.join_threshold <= 1):
@@ -59,10 +62,11 @@ class CortexSettings:
             )
         if not 1 <= self.capacity <= MAX_COLUMNS:
             raise ValueError(f"capacity {self.capacity} is at least 1 and at most {MAX_COLUMNS}")
+        if self.quota is not None and self.quota < 0:
+            raise ValueError(f"quota {self.quota} is at least 0, or None")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Put:
+class Put(msgspec.Struct, frozen=True, eq=False):
     """Put a concept: `id` 16 bytes, `bits` uint16[1..40] ascending, `words` how many of them are words.
 
     tags: its own properties, in place of those it had: at most 1,024 numbers of 64 bits, ascending. Of each
@@ -78,15 +82,13 @@ class Put:
     dimension: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """Delete a concept with the relationships from and to it."""
 
     id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Relate:
+class Relate(msgspec.Struct, frozen=True):
     """Add a relationship, or set its weight (0, 1]. With `pending` the target may come later.
 
     The type INHERITS makes the target the source's parent, instead of the one it had.
@@ -99,8 +101,7 @@ class Relate:
     pending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unrelate:
+class Unrelate(msgspec.Struct, frozen=True):
     """Remove a relationship."""
 
     source: bytes
@@ -111,8 +112,7 @@ class Unrelate:
 Operation = Put | Delete | Relate | Unrelate
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ConceptRecord:
+class ConceptRecord(msgspec.Struct, frozen=True, eq=False):
     """What has to be stored for a concept to restore it and its column (see Cortex.restore).
 
     id: 16 bytes. column: number. bits: uint16[1..40], those of its *column*. words: of the column.
@@ -131,8 +131,7 @@ class ConceptRecord:
     dimension: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RelationshipRecord:
+class RelationshipRecord(msgspec.Struct, frozen=True):
     """What has to be stored for a relationship. `weight` is kept as float32."""
 
     source: bytes
@@ -141,8 +140,7 @@ class RelationshipRecord:
     weight: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, eq=False):
     """What became of one operation.
 
     operation: its number in the cortex. column: of the concept, None when there is none (any more).
@@ -168,6 +166,17 @@ class InvalidOperationError(ValueError):
 
 class CapacityError(InvalidOperationError):
     """The concept needs a column, and the cortex has as many as it may have."""
+
+
+class QuotaError(InvalidOperationError):
+    """There are as many concepts as there may be, and this would be one more."""
+
+    def __init__(self, quota: int, identifier: bytes) -> None:
+        super().__init__(
+            f"Concept {identifier.hex()} would be one more than the {quota} that the quota allows. Delete"
+            " concepts, or raise the quota."
+        )
+        self.quota, self.identifier = quota, identifier
 
 
 class DimensionError(InvalidOperationError):
@@ -221,7 +230,9 @@ def check(operation: Operation) -> None:
         _check_id(operation.source)
         _check_id(operation.target)
         if not 0 < len(operation.type.encode("utf-8", "surrogatepass")) <= MAX_TYPE_BYTES:
-            raise InvalidOperationError(f"a relationship's type has 1 to {MAX_TYPE_BYTES} bytes in UTF-8")
+            raise InvalidOperationError(
+                f"a relationship's type has 1 to {MAX_TYPE_BYTES} bytes in UTF-8: {operation.type[:80]!r}"
+            )
         if isinstance(operation, Relate) and not (
             0 < operation.weight <= 1 and np.float32(operation.weight) > 0
         ):
@@ -233,9 +244,40 @@ def check_bits(bits: Bits, words: int) -> None:
     if bits.dtype != np.uint16 or bits.ndim != 1 or not 1 <= bits.size <= MAX_BITS:
         raise InvalidOperationError(f"bits are not uint16[1..{MAX_BITS}]: {bits.dtype}{list(bits.shape)}")
     if bits[-1] == PAD or not (bits[1:] > bits[:-1]).all():
-        raise InvalidOperationError(f"bits are not ascending below {BITS - 1}")
+        raise InvalidOperationError(f"bits are not ascending below {PAD}: {bits.tolist()}")
     if words != bits.searchsorted(_FIRST_GRAM):
         raise InvalidOperationError(f"{words} words are not the number of bits below {WORD_BITS}")
+
+
+def well_formed(puts: Sequence[Put]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    """Return bits uint16[n, 40], padded, and words uint8[n] of puts, up to the first that `check` refuses."""
+    rows = np.full((len(puts), MAX_BITS), PAD, dtype=np.uint16)
+    sizes: list[int] = []
+    words: list[int] = []
+    for row, put in zip(rows, puts, strict=True):
+        bits = put.bits
+        if len(put.id) != ID_BYTES or bits.dtype != np.uint16 or bits.ndim != 1 or bits.size > MAX_BITS:
+            break
+        if (put.tags or put.dimension) and not _has_traits(put):
+            break
+        row[: bits.size] = bits
+        sizes.append(bits.size)
+        words.append(put.words)
+    rows = rows[: len(sizes)]
+    good = (rows != PAD).sum(axis=1) == sizes
+    good &= rows[:, 0] != PAD
+    good &= ((rows[:, 1:] > rows[:, :-1]) | (rows[:, 1:] == PAD)).all(axis=1)
+    good &= (rows < WORD_BITS).sum(axis=1) == words
+    count = len(sizes) if good.all() else int(good.argmin())
+    return rows[:count], np.array(words[:count], dtype=np.uint8)
+
+
+def _has_traits(put: Put) -> bool:
+    try:
+        check_traits(put.tags, put.dimension)
+    except InvalidOperationError:
+        return False
+    return True
 
 
 def check_traits(tags: tuple[int, ...], dimension: int) -> None:
@@ -255,4 +297,6 @@ def check_traits(tags: tuple[int, ...], dimension: int) -> None:
 
 def _check_id(identifier: bytes) -> None:
     if len(identifier) != ID_BYTES:
-        raise InvalidOperationError(f"an id has {ID_BYTES} bytes, not {len(identifier)}")
+        raise InvalidOperationError(
+            f"an id has {ID_BYTES} bytes, not {len(identifier)}: {identifier[: 2 * ID_BYTES].hex()}"
+        )

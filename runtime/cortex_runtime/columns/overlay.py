@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.decisions import Decision, Describing, Kind, Placing, Relating
-from cortex_runtime.columns.encoding import BITS, MAX_BITS, PAD
+from cortex_runtime.columns.encoding import MAX_BITS, PAD
 from cortex_runtime.columns.free import FreeView
-from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.inheritance import Lineage
 from cortex_runtime.columns.model import INHERITS, Bits
+from cortex_runtime.columns.pending import Pending
+from cortex_runtime.columns.weights import weights_of
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
@@ -25,47 +26,41 @@ _Edge = tuple[bytes, bytes, str]
 class Overlay:
     """The cortex as it would be once the decisions so far are applied.
 
-    Columns that were taken in it are `pending`: their bits are scanned, for they are in no index yet.
+    occupied: how many columns are in use. concepts: how many there are.
     `hidden` int64[n], ascending: columns of the cortex that are empty by now, or have other bits.
     `dimension`: that of all vectors; `vectors`: how many concepts came from one.
     """
 
     def __init__(self, cortex: Cortex) -> None:
         self._cortex = cortex
-        self.occupied = cortex.columns
+        self.occupied, self.concepts = cortex.columns, cortex.concept_count
+        self.pending = Pending(cortex.postings.counts)
         self.hidden: Ints = np.zeros(0, dtype=np.int64)
         self.free = FreeView(cortex.free)
         self.lineage = Lineage(cortex)
         self.dimension, self.vectors = cortex.properties.dimension, cortex.properties.vectors
-        self._counts = np.zeros(BITS, dtype=np.int32)
-        self._pending_bits = np.zeros(BITS, dtype=np.bool_)
         self._placed: dict[bytes, tuple[int, int] | None] = {}
         self._concepts: dict[int, int] = {}
         self._wins: dict[int, int] = {}
-        self._pending: dict[int, int] = {}
         self._variants: dict[int, int] = {}
-        self._pending_rows = np.zeros((0, MAX_BITS), dtype=np.uint16)
-        self._pending_columns = np.zeros(0, dtype=np.int64)
-        self._end = 0
         self._edges: dict[_Edge, bool] = {}
         self._traits: dict[bytes, Traits] = {}
         self._gone: set[bytes] = set()
 
-    def counts(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-        """Return how many columns have each bit."""
-        counts: npt.NDArray[np.int32] = self._cortex.postings.counts[bits] + self._counts[bits]
-        return counts
-
-    def in_pending(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-        """Tell of each bit whether a pending column has it, or maybe: never no when one has."""
-        pending: npt.NDArray[np.bool_] = self._pending_bits[bits]
-        return pending
+    def weigh(self, bits: npt.NDArray[np.integer]) -> Ints:
+        """Return the weights int64 of bits."""
+        self.pending.count()
+        return weights_of(bits, self.pending.counts[bits], self.occupied)
 
     def place_of(self, identifier: bytes) -> tuple[int, int] | None:
         """Return (column, operation by which it came there) of a concept, None when there is none."""
         if identifier in self._placed:
             return self._placed[identifier]
         return self._cortex.place_of(identifier)
+
+    def has_placed(self, identifier: bytes) -> bool:
+        """Tell whether by a decision a concept is where it is."""
+        return self._placed.get(identifier) is not None
 
     def concepts_on(self, column: int) -> int:
         """Return how many concepts are on a column."""
@@ -92,11 +87,7 @@ class Overlay:
     def bits_of(self, column: int) -> Bits:
         """Return the bits uint16[n] of a column."""
         row = self._row(column)
-        return row[: int(np.searchsorted(row, PAD))].copy()
-
-    def pending(self) -> tuple[Ints, npt.NDArray[np.uint16]]:
-        """Return the pending columns int64[n] and their bits uint16[n, 40]; given-back ones have none."""
-        return self._pending_columns[: self._end], self._pending_rows[: self._end]
+        return row[: int(row.searchsorted(PAD))].copy()
 
     def has_edge(self, source: bytes, target: bytes, name: str) -> bool:
         """Tell whether there is a relationship."""
@@ -112,18 +103,35 @@ class Overlay:
 
     def add(self, decision: Decision) -> None:
         """Go on as if a decision were applied. A TAKE's column has been taken from `free` already."""
-        if isinstance(decision, Relating):
-            self._relate(decision)
+        if isinstance(decision, Placing):
+            if decision.kind == Kind.TAKE:
+                self.pending.make_room(1)
+                self.pending.add(decision.column, decision.bits, decision.words)
+                self.occupied += 1
+            if decision.kind in (Kind.TAKE, Kind.JOIN):
+                self.place(decision)
+            else:
+                self._leave(decision)
         elif isinstance(decision, Describing):
             self._describe(decision.id, decision.tags, decision.dimension)
-        elif decision.kind in (Kind.TAKE, Kind.JOIN):
-            self._place(decision)
         else:
-            self._leave(decision)
+            self._relate(decision)
+
+    def place(self, decision: Placing) -> None:
+        """Go on as if a concept had come to a column, which is pending already when it was taken."""
+        column = decision.column
+        self._placed[decision.id] = (column, decision.operation)
+        self.concepts += 1
+        self._wins[column] = decision.operation
+        if decision.kind == Kind.TAKE:
+            self._concepts[column] = 1
+            self._variants[column] = decision.variant_of
+        else:
+            self._concepts[column] = self.concepts_on(column) + 1
 
     def _row(self, column: int) -> Bits:
-        place = self._pending.get(column)
-        row: Bits = self._cortex.arrays.bits[column] if place is None else self._pending_rows[place]
+        place = self.pending.place_of(column)
+        row: Bits = self._cortex.arrays.bits[column] if place is None else self.pending.rows[place]
         return row
 
     def _relate(self, decision: Relating) -> None:
@@ -137,35 +145,15 @@ class Overlay:
         self.dimension = (dimension or self.dimension) if self.vectors else 0
         self._traits[identifier] = tags, dimension
 
-    def _place(self, decision: Placing) -> None:
-        column = decision.column
-        self._placed[decision.id] = (column, decision.operation)
-        self._concepts[column] = self.concepts_on(column) + 1
-        self._wins[column] = decision.operation
-        if decision.kind == Kind.TAKE:
-            self.occupied += 1
-            self._counts[decision.bits] += 1
-            self._pending_bits[decision.bits] = True
-            self._variants[column] = decision.variant_of
-            self._pending[column] = self._end
-            self._pending_rows = grown(self._pending_rows, self._end + 1, fill=PAD)
-            self._pending_columns = grown(self._pending_columns, self._end + 1)
-            self._pending_rows[self._end, : decision.bits.size] = decision.bits
-            self._pending_columns[self._end] = column
-            self._end += 1
-
     def _leave(self, decision: Placing) -> None:
         column = decision.column
         self._placed[decision.id] = None
+        self.concepts -= 1
         self._concepts[column] = left = self.concepts_on(column) - 1
         if not left:
             self.occupied -= 1
-            self._counts[self.bits_of(column)] -= 1
-            place = self._pending.pop(column, None)
-            if place is None:
+            if not self.pending.leave(column, self.bits_of(column)):
                 self.hidden = np.insert(self.hidden, np.searchsorted(self.hidden, column), column)
-            else:
-                self._pending_rows[place] = PAD
             self.free.release(column, self.rests_until(column), decision.operation)
         if decision.kind == Kind.DELETE:
             self._gone.add(decision.id)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.encoding import Encoding
 from cortex_runtime.columns.filtering import UNIT, Filter, Purse, Where, check_where
 from cortex_runtime.columns.model import (
@@ -22,14 +22,13 @@ from cortex_runtime.columns.model import (
     QueryTooComplexError,
 )
 from cortex_runtime.columns.rooms import distinct
-from cortex_runtime.columns.search import Found, ranking
+from cortex_runtime.columns.search import MAX_IDS, Found, ranking
 from cortex_runtime.columns.spreading import Spread
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
 
 Rows = npt.NDArray[np.int64]
-MAX_IDS = 64
 _ONE_ID = struct.Struct(f"{ID_BYTES}s")
 _STEPS_A_ROW = 10  # fetching a column's bits costs as much as visiting so many postings
 _PORTION = 1 << 16  # columns whose bits are fetched at a time
@@ -136,35 +135,40 @@ def _alike(
 ) -> list[QueryResult]:
     """Return the columns most like each of some texts."""
     queries = [encoding.bits.astype(np.int64) for encoding in encodings]
-    found = cortex.searcher.find_many(queries, cortex.columns, k, budget * UNIT)
-    results = []
-    for bits, columns, scores, size, total, cost in zip(
-        queries, found.columns, found.scores, *(part.tolist() for part in found[2:]), strict=True
-    ):
+    found = cortex.searcher.find_many(cortex.concepts, queries, cortex.columns, k, budget * UNIT)
+    matches = _matches(found.columns, found.overlaps, found.ids, found.sizes)
+    results, start = [], 0
+    for bits, end, cost in zip(queries, found.ends.tolist(), found.costs.tolist(), strict=True):
         if cost <= budget * UNIT:
-            matches = _matches(cortex.concepts, columns[:size], scores[:size] / max(1, total))
-            results.append(QueryResult(matches, False, -(-cost // UNIT)))
+            results.append(QueryResult(matches[start:end], False, -(-cost // UNIT)))
         elif exact:
             raise QueryTooComplexError(-(-cost // UNIT), budget)
         else:
-            weights = cortex.searcher.weights(bits, cortex.columns)
-            best = cortex.searcher.search(bits, weights, limit=k, budget=budget * UNIT)
-            matches = _matches(cortex.concepts, best.columns, best.scores / max(1, total))
-            results.append(QueryResult(matches, best.capped, budget))
+            results.append(_capped(cortex, bits, k, budget))
+        start = end
     return results
 
 
-def _matches(concepts: Concepts, columns: Rows, overlaps: npt.NDArray[np.float64]) -> tuple[Match, ...]:
-    """Return found columns with the ids of their concepts."""
-    rows, sizes = concepts.on_each(columns, MAX_IDS)
-    ids = list(_ONE_ID.iter_unpack(concepts.ids[rows].tobytes()))
-    if rows.size > columns.size:
-        ends = np.cumsum(sizes).tolist()
-        ids = [
-            tuple([one for (one,) in ids[end - size : end]])
-            for end, size in zip(ends, sizes.tolist(), strict=True)
-        ]
-    return tuple(map(Match, ids, columns.tolist(), overlaps := overlaps.tolist(), overlaps))
+def _capped(cortex: Cortex, bits: Rows, k: int, budget: int) -> QueryResult:
+    weights = cortex.searcher.weights(bits, cortex.columns)
+    best = cortex.searcher.search(bits, weights, limit=k, budget=budget * UNIT)
+    rows, sizes = cortex.concepts.on_each(best.columns, MAX_IDS)
+    overlaps = best.scores / max(1, int(weights.sum()))
+    return QueryResult(
+        _matches(best.columns, overlaps, cortex.concepts.ids[rows], sizes), best.capped, budget
+    )
+
+
+def _matches(
+    columns: Rows, overlaps: npt.NDArray[np.float64], raw: npt.NDArray[np.uint8], sizes: Rows
+) -> tuple[Match, ...]:
+    """Return found columns, with the ids of the concepts on them one column's after the other's."""
+    ids = list(_ONE_ID.iter_unpack(raw.tobytes()))
+    if len(ids) > columns.size:
+        starts = [0, *accumulate(sizes.tolist())]
+        ids = [tuple([one for (one,) in ids[start:end]]) for start, end in pairwise(starts)]
+    shares = overlaps.tolist()
+    return tuple(map(Match, ids, columns.tolist(), shares, shares))
 
 
 class _Query:

@@ -76,23 +76,14 @@ def _relate(cortex: Cortex, edges: list[RelationshipRecord]) -> None:
     unknown = np.flatnonzero(sources == NO_ROW)
     if unknown.size:
         raise ValueError(f"a relationship is from {edges[unknown[0]].source.hex()}, which is no concept")
-    targets = _rows_for(cortex, [edge.target for edge in edges])
+    ids = _array_of([edge.target for edge in edges])
+    targets = concepts.insert_named(ids, concepts.name(ids))
     parents: dict[int, int] = {}
     for edge, source, target in zip(edges, sources.tolist(), targets.tolist(), strict=True):
         relationships.set(source, target, relationships.type_id(edge.type), float(np.float32(edge.weight)))
         if edge.type == INHERITS and parents.setdefault(source, target) != target:
             raise ValueError(f"concept {edge.source.hex()} has two parents")
     _check_ancestors(cortex, parents)
-
-
-def _rows_for(cortex: Cortex, ids: list[bytes]) -> Rows:
-    """Return the rows of ids, new ones for those that are not known."""
-    rows = cortex.concepts.rows_of(_array_of(ids))
-    new = list(dict.fromkeys(ids[place] for place in np.flatnonzero(rows == NO_ROW).tolist()))
-    if new:
-        cortex.concepts.insert_many(_array_of(new))
-        rows = cortex.concepts.rows_of(_array_of(ids))
-    return rows
 
 
 def _array_of(ids: list[bytes]) -> npt.NDArray[np.uint8]:

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cortex_runtime.columns.arrays import ColumnArrays
+from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.encoding import BITS
 from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.kernels import Kernels, chosen
@@ -33,6 +35,7 @@ __all__ = ["Found", "Searcher", "ranking", "weights_of"]
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
+MAX_IDS = 64  # of the concepts on a column that are named
 _PROVED_AMONG = 32  # times as many columns as are wanted
 PLANES = 14  # 40 bits of weight 255 make less than 2**14
 _NOBODY = np.zeros(0, dtype=np.int64)
@@ -59,23 +62,20 @@ class Found:
 
 
 class FoundMany(NamedTuple):
-    """What was found for n queries.
+    """What was found for n queries, one's columns after the other's, m in all, best first.
 
-    columns int64[n, k] and scores int64[n, k], best first, of which sizes int64[n] are true; totals int64[n],
-    each query's own weight; costs int64[n] in elementary steps: what costs too much was not searched for.
+    columns int64[m], overlaps float64[m]: the share (0-1) of its query's weight that a column has; sizes
+    int64[m]: how many concepts of each are in ids uint8[..., 16], the latest first, at most 64. ends
+    int64[n]: where each query's columns end; costs int64[n], in elementary steps: what costs too much was not
+    searched for.
     """
 
     columns: Ints
-    scores: Ints
+    overlaps: npt.NDArray[np.float64]
+    ids: npt.NDArray[np.uint8]
     sizes: Ints
-    totals: Ints
+    ends: Ints
     costs: Ints
-
-    @classmethod
-    def of(cls, queries: int, limit: int) -> FoundMany:
-        """Return that nothing was found yet."""
-        each = np.zeros((2, queries, limit), dtype=np.int64)
-        return cls(each[0], each[1], *np.zeros((3, queries), dtype=np.int64))
 
 
 class Searcher:
@@ -110,15 +110,17 @@ class Searcher:
         """Return what a search costs at most, in elementary steps."""
         return int(self.postings.steps(bits[weights > 0]).sum())
 
-    def find_many(self, queries: Sequence[Ints], columns: int, limit: int, most: int) -> FoundMany:
-        """Return the best columns for queries, each the bits int64[m], which may cost `most` steps each.
+    def find_many(
+        self, concepts: Concepts, queries: Sequence[Ints], columns: int, limit: int, most: int
+    ) -> FoundMany:
+        """Return the best columns for queries, each the bits int64[k], which may cost `most` steps each.
 
         columns: how many there are.
         """
-        self._make_scratch()
-        ends = np.cumsum([bits.size for bits in queries])
+        self.make_scratch()
         bits = queries[0] if len(queries) == 1 else np.concatenate(queries)
-        return self.kernels.find_many(self, bits, ends, columns, limit, most)
+        ends = np.array(list(accumulate([each.size for each in queries])), dtype=np.int64)
+        return self.kernels.find_many(self, concepts, bits, ends, columns, limit, most)
 
     def search(
         self,
@@ -136,7 +138,7 @@ class Searcher:
         elementary steps, the bits that cost the most for their weight are left out of the search when it
         would cost more, and the answer says when it could not be proved.
         """
-        self._make_scratch()
+        self.make_scratch()
         if budget is not None and self.cost(bits, weights) > budget:
             return self._search_capped(bits, weights, limit, floor, without, budget)
         return Found(*self.kernels.search(self, bits, weights, limit, floor, without))
@@ -168,7 +170,8 @@ class Searcher:
         order = ranking(scores, self.arrays.words[columns], columns, limit)
         return Found(columns[order], scores[order])
 
-    def _make_scratch(self) -> None:
+    def make_scratch(self) -> None:
+        """Make room for all columns."""
         columns, words = self.arrays.states.size, self.postings.bitmaps.shape[1]
         self.sums, self.touched = grown(self.sums, columns), grown(self.touched, columns)
         if self.planes.shape[1] < words:

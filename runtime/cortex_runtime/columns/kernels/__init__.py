@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from cortex_runtime.columns.kernels.interfaces import ConceptsKernels, PostingsKernels, SearchKernels
+from cortex_runtime.columns.kernels.interfaces import (
+    ApplyingKernels,
+    CompetitionKernels,
+    IdentifiersKernels,
+    PostingsKernels,
+    SearchKernels,
+)
 
 Name = Literal["numpy", "numba"]
 VARIABLE = "CORTEX_KERNELS"
@@ -27,9 +33,11 @@ class Kernels:
     """One implementation of every inner loop, a module for each concept."""
 
     name: Name
-    concepts: ConceptsKernels
     postings: PostingsKernels
     search: SearchKernels
+    identifiers: IdentifiersKernels
+    applying: ApplyingKernels
+    competition: CompetitionKernels
 
 
 def chosen(name: str | None = None) -> Kernels:
@@ -55,13 +63,39 @@ def _numba_is_installed() -> bool:
 
 @cache
 def _numpy() -> Kernels:
-    from cortex_runtime.columns.kernels import numpy_concepts, numpy_postings, numpy_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numpy_applying,
+        numpy_competition,
+        numpy_identifiers,
+        numpy_postings,
+        numpy_search,
+    )
 
-    return Kernels("numpy", numpy_concepts, numpy_postings, numpy_search)
+    return Kernels(
+        "numpy",
+        postings=numpy_postings,
+        search=numpy_search,
+        identifiers=numpy_identifiers,
+        applying=numpy_applying,
+        competition=numpy_competition,
+    )
 
 
 @cache
 def _numba() -> Kernels:
-    from cortex_runtime.columns.kernels import numba_concepts, numba_postings, numba_search  # noqa: PLC0415
+    from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numba_applying,
+        numba_competition,
+        numba_identifiers,
+        numba_postings,
+        numba_search,
+    )
 
-    return Kernels("numba", numba_concepts, numba_postings, numba_search)
+    return Kernels(
+        "numba",
+        postings=numba_postings,
+        search=numba_search,
+        identifiers=numba_identifiers,
+        applying=numba_applying,
+        competition=numba_competition,
+    )

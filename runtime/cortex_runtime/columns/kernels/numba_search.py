@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.encoding import PAD, WORD_BITS
-from cortex_runtime.columns.search import FoundMany, Searcher
+from cortex_runtime.columns.search import MAX_IDS, FoundMany, Searcher
 from cortex_runtime.columns.weights import GRAM_THRESHOLDS, WORD_THRESHOLDS
 
 Ints = npt.NDArray[np.int64]
@@ -39,10 +40,15 @@ def search(
     return found
 
 
-def find_many(searcher: Searcher, bits: Ints, ends: Ints, columns: int, limit: int, most: int) -> FoundMany:
-    """Weigh the bits of queries, one's after the other's, and search by those that cost at most `most`."""
-    index = _index(searcher)
-    return FoundMany(*_find_many(bits, ends, columns, limit, most, WORD_THRESHOLDS, GRAM_THRESHOLDS, *index))
+def find_many(
+    searcher: Searcher, concepts: Concepts, bits: Ints, ends: Ints, columns: int, limit: int, most: int
+) -> FoundMany:
+    """Weigh queries, the bits of one after the other's, and search by those that cost at most `most`."""
+    found = _find_many(
+        bits, ends, columns, limit, most, WORD_THRESHOLDS, GRAM_THRESHOLDS, *_index(searcher),
+        concepts.first, concepts.after, concepts.ids, MAX_IDS,
+    )  # fmt: skip
+    return FoundMany(*found)
 
 
 def _index(searcher: Searcher) -> tuple[Any, ...]:
@@ -369,7 +375,8 @@ def _visit_lists(  # type: ignore[no-untyped-def]
 
     Return how many were visited, how many columns were touched, what is left to visit, and the bound.
     """
-    follow = limit if limit <= _FOLLOWED else 0
+    raising = 2 * bound < rest  # few columns reach more than that: no need to look for the best of them
+    follow = limit if limit <= _FOLLOWED and raising else 0
     columns = np.empty(follow, dtype=np.int64)
     partial, exact = np.empty_like(columns), np.empty_like(columns)
     count = followed = at = 0
@@ -384,7 +391,7 @@ def _visit_lists(  # type: ignore[no-untyped-def]
         at += 1
         if follow and followed == limit:
             bound = _raised(rows, columns, exact, followed, table, bound)
-        elif not follow and count - without.size >= looked_at:
+        elif raising and not follow and count - without.size >= looked_at:
             looked_at = 2 * count
             bound = _raised_by_sums(touched, count, sums, limit + without.size, bound)
     return at, count, rest, bound
@@ -480,37 +487,68 @@ def _search(  # type: ignore[no-untyped-def]
     return found, scores
 
 
+@_compiled("int64(int64[::1], int64, int32[::1], int32[::1], int64)")
+def _most_on(columns, size, first, after, limit):  # type: ignore[no-untyped-def]
+    """Return how many rows are chained on columns, of each at most `limit`."""
+    count = 0
+    for place in range(size):
+        row = np.int64(first[columns[place]]) if columns[place] < first.size else np.int64(-1)
+        on = 0
+        while row >= 0 and on < limit:
+            on += 1
+            row = np.int64(after[row])
+        count += on
+    return count
+
+
+@_compiled("int64(int64[::1], int64, int32[::1], int32[::1], int64[::1], int64[::1], int64)")
+def _chain(columns, size, first, after, rows, sizes, limit):  # type: ignore[no-untyped-def]
+    """Fill in the rows that are chained on columns, at most `limit` of each, and how many of each."""
+    count = 0
+    for place in range(size):
+        column = columns[place]
+        row = np.int64(first[column]) if column < first.size else np.int64(-1)
+        sizes[place] = 0
+        while row >= 0 and sizes[place] < limit:
+            rows[count] = row
+            count += 1
+            sizes[place] += 1
+            row = np.int64(after[row])
+    return count
+
+
 @_compiled(
-    "Tuple((int64[:, ::1], int64[:, ::1], int64[::1], int64[::1], int64[::1]))(int64[::1], int64[::1], int64,"
-    " int64, int64, float64[::1], float64[::1], int32[::1], int64[::1], int16[::1], int32[::1],"
-    " uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1], int32[::1], uint64[:, ::1], uint8[::1])"
+    "Tuple((int64[::1], float64[::1], uint8[:, ::1], int64[::1], int64[::1], int64[::1]))(int64[::1],"
+    " int64[::1], int64, int64, int64, float64[::1], float64[::1], int32[::1], int64[::1], int16[::1],"
+    " int32[::1], uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1], int32[::1],"
+    " uint64[:, ::1], uint8[::1], int32[::1], int32[::1], uint8[:, ::1], int64)"
 )
 def _find_many(  # type: ignore[no-untyped-def]
     bits, ends, all_columns, limit, most, word_thresholds, gram_thresholds, counts, starts, slots, arena,
-    bitmaps, words, rows, column_words, sums, touched, planes, table,
+    bitmaps, words, rows, column_words, sums, touched, planes, table, first, after, ids, most_ids,
 ):  # fmt: skip
-    columns, scores = (
-        np.zeros((ends.size, limit), dtype=np.int64),
-        np.zeros((ends.size, limit), dtype=np.int64),
-    )
-    sizes = np.zeros(ends.size, dtype=np.int64)
-    totals, costs = np.zeros(ends.size, dtype=np.int64), np.zeros(ends.size, dtype=np.int64)
+    columns = np.empty(ends.size * limit, dtype=np.int64)
+    overlaps = np.empty(columns.size, dtype=np.float64)
+    found_ends, costs = np.zeros(ends.size, dtype=np.int64), np.zeros(ends.size, dtype=np.int64)
     nobody = np.empty(0, dtype=np.int64)
-    start = 0
+    start = size = 0
     for query in range(ends.size):
         own = bits[start : ends[query]]
         start = ends[query]
         weights = _weigh(own, counts, all_columns, word_thresholds, gram_thresholds)
-        totals[query] = weights.sum()
         for place in range(own.size):
             if weights[place]:
                 costs[query] += min(np.int64(counts[own[place]]), words)
         if costs[query] <= most:
-            found, shares = _search(
+            found, scores = _search(
                 own, weights, limit, 1, nobody, counts, starts, slots, arena, bitmaps, words, rows,
                 column_words, sums, touched, planes, table,
             )  # fmt: skip
-            sizes[query] = found.size
-            columns[query, : found.size] = found
-            scores[query, : found.size] = shares
-    return columns, scores, sizes, totals, costs
+            columns[size : size + found.size] = found
+            overlaps[size : size + found.size] = scores / np.float64(max(1, weights.sum()))
+            size += found.size
+        found_ends[query] = size
+    sizes = np.empty(size, dtype=np.int64)
+    concepts = np.empty(_most_on(columns, size, first, after, most_ids), dtype=np.int64)
+    _chain(columns, size, first, after, concepts, sizes, most_ids)
+    return columns[:size], overlaps[:size], ids[concepts], sizes, found_ends, costs

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.postings import columns_in
-from cortex_runtime.columns.search import FoundMany, Searcher, ranking
+from cortex_runtime.columns.search import MAX_IDS, FoundMany, Searcher, ranking
 from cortex_runtime.columns.weights import weights_of
 
 Ints = npt.NDArray[np.int64]
@@ -49,19 +50,25 @@ def search(
             searcher.sums[part] = 0
 
 
-def find_many(searcher: Searcher, bits: Ints, ends: Ints, columns: int, limit: int, most: int) -> FoundMany:
-    """Weigh the bits of queries, one's after the other's, and search by those that cost at most `most`."""
-    found = FoundMany.of(ends.size, limit)
+def find_many(
+    searcher: Searcher, concepts: Concepts, bits: Ints, ends: Ints, columns: int, limit: int, most: int
+) -> FoundMany:
+    """Weigh queries, the bits of one after the other's, and search by those that cost at most `most`."""
+    best, overlaps = [_NOBODY], [np.zeros(0)]
+    found_ends, costs = np.zeros((2, ends.size), dtype=np.int64)
     start = 0
     for query, end in enumerate(ends.tolist()):
         own, start = bits[start:end], end
         weights = weigh(own, searcher.postings.counts, columns)
-        found.totals[query], found.costs[query] = weights.sum(), searcher.cost(own, weights)
-        if found.costs[query] <= most:
-            best, scores = search(searcher, own, weights, limit, 1, _NOBODY)
-            found.sizes[query] = best.size
-            found.columns[query, : best.size], found.scores[query, : best.size] = best, scores
-    return found
+        costs[query] = searcher.cost(own, weights)
+        if costs[query] <= most:
+            found, scores = search(searcher, own, weights, limit, 1, _NOBODY)
+            best.append(found)
+            overlaps.append(scores / max(1, int(weights.sum())))
+        found_ends[query] = found_ends[query - 1] + (best[-1].size if costs[query] <= most else 0)
+    every = np.concatenate(best)
+    rows, sizes = concepts.on_each(every, MAX_IDS)
+    return FoundMany(every, np.concatenate(overlaps), concepts.ids[rows], sizes, found_ends, costs)
 
 
 class _Walk:
