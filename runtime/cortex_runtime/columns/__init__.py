@@ -16,6 +16,7 @@ from cortex_runtime.columns.encoding import Encoder, Encoding, Encodings, TextTo
 from cortex_runtime.columns.following import NotFollowingError
 from cortex_runtime.columns.model import (
     INHERITS,
+    NEAR_DUPLICATE,
     CapacityError,
     ConceptRecord,
     CortexSettings,
@@ -42,6 +43,7 @@ from cortex_runtime.columns.words import NothingToEncodeError
 
 __all__ = [
     "INHERITS",
+    "NEAR_DUPLICATE",
     "CapacityError",
     "Competition",
     "ConceptRecord",

@@ -78,9 +78,12 @@ def _relate(cortex: Cortex, edges: list[RelationshipRecord]) -> None:
         raise ValueError(f"a relationship is from {edges[unknown[0]].source.hex()}, which is no concept")
     ids = _array_of([edge.target for edge in edges])
     targets = concepts.insert_named(ids, concepts.name(ids))
+    types = np.array([relationships.type_id(edge.type) for edge in edges], dtype=np.int64)
+    weights = np.array([edge.weight for edge in edges], dtype=np.float32)
+    relationships.set_many(sources, targets, types, weights)
+    relationships.merge()
     parents: dict[int, int] = {}
     for edge, source, target in zip(edges, sources.tolist(), targets.tolist(), strict=True):
-        relationships.set(source, target, relationships.type_id(edge.type), float(np.float32(edge.weight)))
         if edge.type == INHERITS and parents.setdefault(source, target) != target:
             raise ValueError(f"concept {edge.source.hex()} has two parents")
     _check_ancestors(cortex, parents)

@@ -123,7 +123,7 @@ def everything_of(cortex: Cortex) -> bytes:
         elif id(value) not in seen:
             seen.add(id(value))
             for name, part in sorted(vars(value).items()):
-                if name not in ("searcher", "_digest", "kernels", "_kernels"):
+                if name not in ("searcher", "spreading", "consolidation", "_digest", "kernels", "_kernels"):
                     state.update(name.encode())
                     add(part)
 

@@ -17,7 +17,9 @@ from cortex_runtime.columns.kernels.interfaces import (
     CompetitionKernels,
     IdentifiersKernels,
     PostingsKernels,
+    RelationshipsKernels,
     SearchKernels,
+    SpreadingKernels,
 )
 
 Name = Literal["numpy", "numba"]
@@ -35,6 +37,8 @@ class Kernels:
     name: Name
     postings: PostingsKernels
     search: SearchKernels
+    relationships: RelationshipsKernels
+    spreading: SpreadingKernels
     identifiers: IdentifiersKernels
     applying: ApplyingKernels
     competition: CompetitionKernels
@@ -68,16 +72,20 @@ def _numpy() -> Kernels:
         numpy_competition,
         numpy_identifiers,
         numpy_postings,
+        numpy_relationships,
         numpy_search,
+        numpy_spreading,
     )
 
     return Kernels(
         "numpy",
-        postings=numpy_postings,
-        search=numpy_search,
-        identifiers=numpy_identifiers,
         applying=numpy_applying,
         competition=numpy_competition,
+        identifiers=numpy_identifiers,
+        postings=numpy_postings,
+        relationships=numpy_relationships,
+        search=numpy_search,
+        spreading=numpy_spreading,
     )
 
 
@@ -88,14 +96,18 @@ def _numba() -> Kernels:
         numba_competition,
         numba_identifiers,
         numba_postings,
+        numba_relationships,
         numba_search,
+        numba_spreading,
     )
 
     return Kernels(
         "numba",
-        postings=numba_postings,
-        search=numba_search,
-        identifiers=numba_identifiers,
         applying=numba_applying,
         competition=numba_competition,
+        identifiers=numba_identifiers,
+        postings=numba_postings,
+        relationships=numba_relationships,
+        search=numba_search,
+        spreading=numba_spreading,
     )
