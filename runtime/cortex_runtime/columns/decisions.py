@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,9 @@ class Kind(IntEnum):
     DELETE = 3  # the concept leaves its column and is gone, with the relationships from and to it
     RELATE = 4
     UNRELATE = 5
+
+
+_TAKE, _DELETE, _RELATE, _UNRELATE = map(np.uint8, (Kind.TAKE, Kind.DELETE, Kind.RELATE, Kind.UNRELATE))
 
 
 class Placing(NamedTuple):
@@ -114,29 +118,14 @@ class Decisions:
         edges = [each for each in decisions if isinstance(each, Relating)]
         traits = [each for each in decisions if isinstance(each, Describing)]
         types = {name: index for index, name in enumerate(dict.fromkeys(each.type for each in edges))}
-        return cls(
-            before, operations,
-            kinds=np.array([each.kind for each in placings], dtype=np.uint8),
-            steps=np.array([each.operation - before for each in placings], dtype=np.uint32),
-            ids=_ids([each.id for each in placings]),
-            columns=np.array([each.column for each in placings], dtype=np.int32),
-            words=np.array([each.words for each in placings], dtype=np.uint8),
-            variant_of=np.array([each.variant_of for each in placings], dtype=np.int32),
-            sizes=np.array([each.bits.size for each in placings], dtype=np.uint8),
-            bits=np.concatenate([np.zeros(0, dtype=np.uint16), *(each.bits for each in placings)]),
-            edge_kinds=np.array([each.kind for each in edges], dtype=np.uint8),
-            edge_steps=np.array([each.operation - before for each in edges], dtype=np.uint32),
-            sources=_ids([each.source for each in edges]),
-            targets=_ids([each.target for each in edges]),
-            edge_types=np.array([types[each.type] for each in edges], dtype=np.uint16),
-            weights=np.array([each.weight for each in edges], dtype=np.float32),
-            trait_steps=np.array([each.operation - before for each in traits], dtype=np.uint32),
-            trait_ids=_ids([each.id for each in traits]),
-            trait_dimensions=np.array([each.dimension for each in traits], dtype=np.uint16),
-            trait_sizes=np.array([len(each.tags) for each in traits], dtype=np.uint16),
-            tags=np.array([tag for each in traits for tag in each.tags], dtype=np.uint64),
-            types=tuple(types),
-        )  # fmt: skip
+        arrays = dict(_NOTHING)
+        if placings:
+            arrays |= _placed(before, placings)
+        if edges:
+            arrays |= _related(before, edges, types)
+        if traits:
+            arrays |= _described(before, traits)
+        return cls(before, operations, types=tuple(types), **arrays)
 
     def to_bytes(self) -> bytes:
         """Return the bytes that replicas read: the same for the same decisions on every machine."""
@@ -150,7 +139,7 @@ class Decisions:
         )  # fmt: skip
         arrays = [
             np.ascontiguousarray(getattr(self, name)).astype(dtype, copy=False).tobytes()
-            for name, dtype, _ in _layout(0, 0, 0, 0, 0)
+            for name, dtype, _, _ in _LAYOUT
         ]
         return b"".join([header, *arrays, names])
 
@@ -163,33 +152,77 @@ class Decisions:
         if (magic, version) != (_MAGIC, _VERSION):
             raise MalformedDecisionsError(f"these are not decisions of version {_VERSION}")
         arrays, at = {}, _HEADER.size
-        for name, dtype, shape in _layout(*counts):
-            length = np.dtype(dtype).itemsize * math.prod(shape)
-            if at + length > len(raw):
+        for name, dtype, group, width in _LAYOUT:
+            size = counts[group] * width
+            if at + dtype.itemsize * size > len(raw):
                 raise MalformedDecisionsError(f"the decisions end within {name}")
-            arrays[name] = np.frombuffer(raw, dtype, length // np.dtype(dtype).itemsize, at).reshape(shape)
-            at += length
+            array = np.frombuffer(raw, dtype, size, at)
+            arrays[name] = array if width == 1 else array.reshape(-1, width)
+            at += array.nbytes
         decisions = cls(before, operations, types=_names(raw, at, types), **arrays)
         _check(decisions)
         return decisions
 
 
-def _layout(
-    placings: int, bits: int, edges: int, traits: int, tags: int
-) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [
-        ("steps", "<u4", (placings,)), ("columns", "<i4", (placings,)), ("variant_of", "<i4", (placings,)),
-        ("kinds", "u1", (placings,)), ("words", "u1", (placings,)), ("sizes", "u1", (placings,)),
-        ("ids", "u1", (placings, ID_BYTES)), ("bits", "<u2", (bits,)),
-        ("edge_steps", "<u4", (edges,)), ("weights", "<f4", (edges,)), ("edge_types", "<u2", (edges,)),
-        ("edge_kinds", "u1", (edges,)), ("sources", "u1", (edges, ID_BYTES)),
-        ("targets", "u1", (edges, ID_BYTES)),
-        ("trait_steps", "<u4", (traits,)), ("trait_dimensions", "<u2", (traits,)),
-        ("trait_sizes", "<u2", (traits,)), ("trait_ids", "u1", (traits, ID_BYTES)), ("tags", "<u8", (tags,)),
-    ]  # fmt: skip
+# Of each array its name, its type in bytes, which of the header's counts it has, and how many a row.
+_PLACINGS, _BITS, _EDGES, _TRAITS, _TAGS = range(5)
+_LAYOUT = [
+    (name, np.dtype(dtype), group, width)
+    for name, dtype, group, width in (
+        ("steps", "<u4", _PLACINGS, 1), ("columns", "<i4", _PLACINGS, 1), ("variant_of", "<i4", _PLACINGS, 1),
+        ("kinds", "u1", _PLACINGS, 1), ("words", "u1", _PLACINGS, 1), ("sizes", "u1", _PLACINGS, 1),
+        ("ids", "u1", _PLACINGS, ID_BYTES), ("bits", "<u2", _BITS, 1),
+        ("edge_steps", "<u4", _EDGES, 1), ("weights", "<f4", _EDGES, 1), ("edge_types", "<u2", _EDGES, 1),
+        ("edge_kinds", "u1", _EDGES, 1), ("sources", "u1", _EDGES, ID_BYTES),
+        ("targets", "u1", _EDGES, ID_BYTES),
+        ("trait_steps", "<u4", _TRAITS, 1), ("trait_dimensions", "<u2", _TRAITS, 1),
+        ("trait_sizes", "<u2", _TRAITS, 1), ("trait_ids", "u1", _TRAITS, ID_BYTES), ("tags", "<u8", _TAGS, 1),
+    )
+]  # fmt: skip
+_NOTHING = {
+    name: np.zeros((0, width) if width > 1 else 0, dtype=dtype.newbyteorder("="))
+    for name, dtype, _, width in _LAYOUT
+}
 
 
-def _ids(ids: list[bytes]) -> npt.NDArray[np.uint8]:
+def _placed(before: int, placings: list[Placing]) -> dict[str, npt.NDArray[Any]]:
+    kinds, operations, ids, columns, words, variant_of, bits = zip(*placings, strict=True)
+    return {
+        "kinds": _small(kinds), "steps": _steps(before, operations), "ids": _ids(ids),
+        "columns": np.array(columns, dtype=np.int32), "words": _small(words),
+        "variant_of": np.array(variant_of, dtype=np.int32), "sizes": _small([each.size for each in bits]),
+        "bits": np.concatenate(bits),
+    }  # fmt: skip
+
+
+def _related(before: int, edges: list[Relating], types: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
+    kinds, operations, sources, targets, names, weights = zip(*edges, strict=True)
+    return {
+        "edge_kinds": _small(kinds), "edge_steps": _steps(before, operations), "sources": _ids(sources),
+        "targets": _ids(targets), "edge_types": np.array([types[name] for name in names], dtype=np.uint16),
+        "weights": np.array(weights, dtype=np.float32),
+    }  # fmt: skip
+
+
+def _described(before: int, traits: list[Describing]) -> dict[str, npt.NDArray[Any]]:
+    operations, ids, tags, dimensions = zip(*traits, strict=True)
+    return {
+        "trait_steps": _steps(before, operations), "trait_ids": _ids(ids),
+        "trait_dimensions": np.array(dimensions, dtype=np.uint16),
+        "trait_sizes": np.array([len(each) for each in tags], dtype=np.uint16),
+        "tags": np.array(list(chain.from_iterable(tags)), dtype=np.uint64),
+    }  # fmt: skip
+
+
+def _small(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(bytearray(numbers), dtype=np.uint8)
+
+
+def _steps(before: int, operations: Sequence[int]) -> npt.NDArray[np.uint32]:
+    return (np.array(operations, dtype=np.int64) - before).astype(np.uint32)
+
+
+def _ids(ids: Sequence[bytes]) -> npt.NDArray[np.uint8]:
     return np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(len(ids), ID_BYTES)
 
 
@@ -211,36 +244,59 @@ def _names(raw: bytes, at: int, count: int) -> tuple[str, ...]:
 
 
 def _check(d: Decisions) -> None:
-    take = d.kinds == Kind.TAKE
-    rows = np.repeat(np.arange(d.kinds.size), d.sizes)
-    rules = {
-        "negative number of operations": d.before >= 0,
-        "kinds": (d.kinds <= Kind.DELETE).all(),
-        "edge_kinds": np.isin(d.edge_kinds, (Kind.RELATE, Kind.UNRELATE)).all(),
-        "steps": _ascending(d.steps, d.operations),
-        "edge_steps": _ascending(d.edge_steps, d.operations),
-        "columns": (d.columns >= 0).all(),
-        "variant_of": ((d.variant_of == -1) | take & (d.variant_of >= 0)).all(),
-        "sizes": (take == (d.sizes > 0)).all() and (d.sizes <= MAX_BITS).all(),
-        "number of bits": int(d.sizes.sum()) == d.bits.size,
-        "trait_steps": _ascending(d.trait_steps, d.operations) and bool(np.diff(d.trait_steps).all()),
-        "trait_sizes": (d.trait_sizes <= MAX_TAGS).all() and int(d.trait_sizes.sum()) == d.tags.size,
-    }
-    for name, good in rules.items():
+    before = [("negative number of operations", d.before >= 0)]
+    for name, good in chain(before, _rules_of_placings(d), _rules_of_edges(d), _rules_of_traits(d)):
         if not good:
             raise MalformedDecisionsError(f"impossible values: {name}")
-    ascending = (d.bits[1:] > d.bits[:-1]) | (rows[1:] != rows[:-1])
-    words = np.bincount(rows[d.bits < WORD_BITS], minlength=d.kinds.size)
-    if (d.bits == PAD).any() or not ascending.all() or (words != d.words).any():
-        raise MalformedDecisionsError("impossible values: bits or words")
+
+
+# Rules are tested in order: each may rely on those before it. What is empty is not looked at.
+
+
+def _rules_of_placings(d: Decisions) -> Iterator[tuple[str, Any]]:
+    yield "number of bits", int(d.sizes.sum(dtype=np.int64)) == d.bits.size
+    if not d.kinds.size:
+        return
+    yield "kinds", d.kinds.max() <= _DELETE
+    yield "steps", _ascending(d.steps, d.operations)
+    yield "columns", d.columns.min() >= 0
+    take = d.kinds == _TAKE
+    yield "variant_of", (take | (d.variant_of == -1)).all() and d.variant_of.min() >= -1
+    yield "sizes", (take == (d.sizes > 0)).all() and d.sizes.max() <= MAX_BITS
+    yield "words", not (d.words > d.sizes).any()
+    if not d.bits.size:
+        return
+    yield "bits", d.bits.max() < PAD
+    ends = d.sizes[take].cumsum(dtype=np.int64)
+    rising = d.bits[1:] > d.bits[:-1]
+    rising[ends[:-1] - 1] = True  # from one concept's bits to the next one's
+    yield "bits", rising.all()
+    of_words = (d.bits < WORD_BITS).view(np.uint8)
+    words = np.add.reduceat(of_words, ends - d.sizes[take], dtype=np.uint8)
+    yield "words", (words == d.words[take]).all()
+
+
+def _rules_of_edges(d: Decisions) -> Iterator[tuple[str, Any]]:
+    if not d.edge_kinds.size:
+        return
+    relate = d.edge_kinds == _RELATE
+    yield "edge_kinds", (relate | (d.edge_kinds == _UNRELATE)).all()
+    yield "edge_steps", _ascending(d.edge_steps, d.operations)
+    yield "edge_types", d.edge_types.max() < len(d.types)
+    weights = np.where(relate, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
+    yield "weights", weights.all()
+
+
+def _rules_of_traits(d: Decisions) -> Iterator[tuple[str, Any]]:
+    yield "trait_sizes", int(d.trait_sizes.sum(dtype=np.int64)) == d.tags.size
+    if not d.trait_sizes.size:
+        return
+    yield "trait_sizes", d.trait_sizes.max() <= MAX_TAGS
+    steps = d.trait_steps
+    yield "trait_steps", _ascending(steps, d.operations) and (steps[1:] > steps[:-1]).all()
     owners = np.repeat(np.arange(d.trait_sizes.size), d.trait_sizes)
-    if not ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all():
-        raise MalformedDecisionsError("impossible values: tags")
-    weights = np.where(d.edge_kinds == Kind.RELATE, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
-    if not weights.all() or (d.edge_types >= len(d.types)).any():
-        raise MalformedDecisionsError("impossible values: weights or edge_types")
+    yield "tags", ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all()
 
 
 def _ascending(steps: npt.NDArray[np.uint32], operations: int) -> bool:
-    inside = bool(((steps >= 1) & (steps <= operations)).all())
-    return inside and bool((steps[1:] >= steps[:-1]).all())
+    return bool(steps[0] >= 1 and steps[-1] <= operations and (steps[1:] >= steps[:-1]).all())
