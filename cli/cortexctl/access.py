@@ -18,8 +18,13 @@ from cortexctl import credentials
 from cortexctl.deployment import Deployment
 from cortexctl.errors import CortexctlError, OutcomeUnknown, Refused, UsageError
 
-REFUSED = frozenset({"unauthenticated", "not_found", "forbidden", "conflict", "rate_limited", "unavailable"})
-WRONG = frozenset({"invalid", "too_large"})
+REFUSED = frozenset(
+    {
+        "unauthenticated", "not_found", "forbidden", "conflict", "rate_limited", "unavailable", "cycle",
+        "capacity", "quota", "too_complex",
+    }
+)  # fmt: skip
+WRONG = frozenset({"invalid", "too_large", "dimension"})
 LOGIN_PATIENCE = 5.0
 
 
@@ -133,6 +138,9 @@ def explain(deployment: Deployment, error: ClientError) -> CortexctlError:
         "not_found": "Check the names; cortexctl tenant list shows the tenants.",
         "unavailable": "Nothing was changed. Look at cortexctl status, and repeat it later.",
         "rate_limited": "Nothing was changed. Repeat it more slowly.",
+        "capacity": "Nothing was changed. Delete concepts, or use another cortex.",
+        "quota": "Nothing was changed. Delete concepts, or use another cortex.",
+        "cycle": "Nothing was changed. Choose another parent.",
     }.get(error.code, "Mend the request.")
     return kind(error.message, why=f"{error.status} {error.code}", todo=f"{todo} Logs: {logs}.")
 

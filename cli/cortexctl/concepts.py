@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,12 +36,22 @@ class Change:
     body: Message | None = None
 
 
-def put(id_: str, text: str, properties: list[str], relationships: list[str]) -> Change:
-    """Return the change that puts a concept. Raises UsageError."""
+def put(
+    id_: str,
+    text: str | None,
+    properties: list[str],
+    relationships: list[str],
+    *,
+    parent: str | None = None,
+    vector: str | None = None,
+) -> Change:
+    """Return the change that puts a concept; `vector` names a file. Raises UsageError."""
     content = {
         "text": text,
-        "properties": dict(_property(word) for word in properties),
+        "vector": None if vector is None else read_vector(vector),
+        "properties": dict(_property(word, "--property") for word in properties),
         "relationships": [_relationship(word) for word in relationships],
+        "parent": parent,
     }
     body = inputs.message(content, ConceptBody, "concept")
     return Change("put", "PUT", ("concepts", inputs.concept(id_)), body)
@@ -85,11 +97,66 @@ def get(client: Client, tenant: str, cortex: str, id_: str) -> Concept:
     return client.request("GET", cortex_path(tenant, cortex, "concepts", id_), type=Concept)
 
 
-def question(text: str, k: int, hops: int, decay: float) -> QueryRequest:
-    """Return a query by text. Raises UsageError."""
-    content = {"text": text, "k": k, "hops": hops, "decay": decay}
+def shown(concept: Concept) -> dict[str, Any]:
+    """Return a concept as rows for people: each property with where it comes from."""
+    rows: dict[str, Any] = {
+        "id": concept.id,
+        "text": concept.text,
+        "vector": f"{concept.dimension:,} numbers" if concept.dimension else None,
+        "column": concept.column,
+        "inherits from": " -> ".join(concept.ancestors) or None,
+    }
+    for name, value in sorted(concept.properties.items()):
+        origin = f" (from {concept.inherited[name]})" if name in concept.inherited else ""
+        rows[f"property {name}"] = _as_json(value) + origin
+    for name in sorted(name for name, value in concept.own_properties.items() if value is None):
+        rows[f"property {name}"] = "- (an exception: not inherited)"
+    for edge in concept.relationships:
+        weight = "" if edge.weight == 1 else f" ({edge.weight:g})"
+        rows.setdefault(f"{edge.type} ->", []).append(edge.target + weight)
+    return rows | {"key version": concept.key_version}
+
+
+def question(
+    text: str | None,
+    k: int,
+    hops: int,
+    decay: float,
+    *,
+    vector: str | None = None,
+    where: list[str] | None = None,
+    budget: int | None = None,
+    exact: bool = False,
+) -> QueryRequest:
+    """Return a query by text, or by the vector in a file. Raises UsageError."""
+    content = {
+        "text": text,
+        "vector": None if vector is None else read_vector(vector),
+        "k": k,
+        "hops": hops,
+        "decay": decay,
+        "where": _where(where or []),
+        "budget": budget,
+        "exact": exact,
+    }
     request: QueryRequest = inputs.message(content, QueryRequest, "query")
     return request
+
+
+def read_vector(name: str) -> Any:
+    """Return the JSON in a file, or with - in standard input. Raises UsageError."""
+    try:
+        return msgspec.json.decode(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+    except OSError as error:
+        raise UsageError(
+            f"The vector cannot be read from {name}.",
+            why=str(error),
+            todo="Check the path; - is standard input.",
+        ) from error
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise UsageError(
+            f"There is no vector in {name}.", why=str(error), todo="Give a JSON array of numbers."
+        ) from error
 
 
 def find(client: Client, tenant: str, cortex: str, wanted: QueryRequest) -> QueryResponse:
@@ -117,10 +184,23 @@ def _path(match: Match) -> str:
     return match.path[0].source + "".join(f" -{step.type}-> {step.target}" for step in match.path)
 
 
-def _property(word: str) -> tuple[str, Any]:
+def _where(words: list[str]) -> dict[str, Any]:
+    """Return a filter: a key that is given several times may have any of the values."""
+    where: dict[str, Any] = {}
+    for word in words:
+        name, value = _property(word, "--where")
+        where.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+    return where
+
+
+def _as_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _property(word: str, option: str) -> tuple[str, Any]:
     name, equals, value = word.partition("=")
     if not name or not equals:
-        raise UsageError(f"{word!r} is no property.", why="It is not NAME=VALUE.", todo="Mend --property.")
+        raise UsageError(f"{word!r} is no property.", why="It is not NAME=VALUE.", todo=f"Mend {option}.")
     try:
         return name, msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

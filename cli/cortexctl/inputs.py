@@ -25,6 +25,13 @@ def concept(name: str) -> str:
     return _checked(name, ConceptId, "concept id", "1 to 256 characters, no control characters")
 
 
+def only_one(argument: str | None, option: str | None, name: str, option_name: str) -> str | None:
+    """Return what was given as an argument or as an option. Raises UsageError when it was both."""
+    if argument is not None and option is not None:
+        raise UsageError(f"{name} and {option_name} say the same.", why="Both are given.", todo="Give one.")
+    return option if argument is None else argument
+
+
 def message(content: dict[str, Any], type_: type[Any], what: str) -> Any:
     """Return a message of the API made of `content`. Raises UsageError with the field that is off."""
     try:

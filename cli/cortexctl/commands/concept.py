@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortexctl import render
-from cortexctl.commands.options import ApiKeyFile, Cortex, DryRun, OutputOption, Tenant
+from cortexctl.commands.options import ApiKeyFile, Cortex, DryRun, OutputOption, Tenant, VectorFile
 from cortexctl.render import Output
 
 if TYPE_CHECKING:
@@ -27,11 +27,26 @@ def put(
     context: typer.Context,
     tenant: Tenant,
     id_: Id,
-    text: Annotated[str, typer.Argument(help="The concept's text.", show_default=False)],
+    words: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="The concept's text.", show_default=False)
+    ] = None,
     *,
+    text: Annotated[
+        str | None, typer.Option("--text", help="The same, as an option.", show_default=False)
+    ] = None,
+    vector: VectorFile = None,
     properties: Annotated[
         list[str] | None,
-        typer.Option("--property", "-p", help="NAME=VALUE; JSON values keep their type.", show_default=False),
+        typer.Option(
+            "--property",
+            "-p",
+            help="NAME=VALUE; JSON values keep their type. null: not inherited.",
+            show_default=False,
+        ),
+    ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", help="The id of the concept it inherits from.", show_default=False),
     ] = None,
     relationships: Annotated[
         list[str] | None,
@@ -42,10 +57,13 @@ def put(
     dry_run: DryRun = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Put a concept: allocate it, or update the one with this id."""
-    from cortexctl import concepts  # noqa: PLC0415 - --help must be quick
+    """Put a concept, by text or vector: allocate it, or update the one with this id."""
+    from cortexctl import concepts, inputs  # noqa: PLC0415 - --help must be quick
 
-    change = concepts.put(id_, text, properties or [], relationships or [])
+    change = concepts.put(
+        id_, inputs.only_one(words, text, "TEXT", "--text"), properties or [], relationships or [],
+        parent=parent, vector=vector,
+    )  # fmt: skip
     _apply(context, tenant, cortex, change, api_key_file=api_key_file, dry_run=dry_run, output=output)
 
 
@@ -59,14 +77,14 @@ def get(
     api_key_file: ApiKeyFile = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show a concept."""
+    """Show a concept: what it has, and from which ancestor."""
     from cortexctl import access, concepts, deployment, inputs  # noqa: PLC0415
 
     tenant, cortex, id_ = inputs.tenant(tenant), inputs.cortex(cortex), inputs.concept(id_)
     here = deployment.load(context.obj)
     with access.explained(here), access.tenant(here, tenant, key_file=api_key_file) as client:
         concept = concepts.get(client, tenant, cortex, id_)
-    render.data(render.plain(concept), output)
+    render.data(concepts.shown(concept) if output is Output.TABLE else render.plain(concept), output)
 
 
 @app.command()

@@ -15,6 +15,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Tenant = Annotated[str, typer.Argument(help="The tenant's name.", show_default=False)]
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's name.", show_default=False)]
 Cortex = Annotated[str, typer.Option("--cortex", help="The tenant's cortex.")]
+VectorFile = Annotated[
+    str | None,
+    typer.Option(
+        "--vector", metavar="FILE", help="A file with a JSON array of numbers; - is standard input.",
+        show_default=False,
+    ),
+]  # fmt: skip
 ApiKeyFile = Annotated[
     Path | None,
     typer.Option(

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from cortex_runtime.client import ApiError, Client, ClientError
 from cortex_runtime.formats.messages import BatchRequest, BatchResponse
 from cortexctl.access import cortex_path
-from cortexctl.errors import CortexctlError, OutcomeUnknown, UsageError
+from cortexctl.errors import CortexctlError, OutcomeUnknown, Refused, UsageError
 from cortexctl.importing.journal import Done, Journal
 from cortexctl.importing.lines import Batch
 
 IN_FLIGHT = 4
 SLICE = 5.0
-FINAL = frozenset({"invalid", "unauthenticated", "not_found", "forbidden", "conflict", "too_large"})
+FINAL = frozenset(
+    {
+        "invalid", "unauthenticated", "not_found", "forbidden", "conflict", "too_large", "dimension", "cycle",
+        "capacity", "quota",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +139,14 @@ def _keep_what_landed(journal: Journal, flying: set[Future[Done]]) -> None:
 
 
 def _refused(batch: Batch, error: ApiError) -> Exception:
-    if error.code not in {"invalid", "too_large"}:
-        return error
-    return UsageError(
-        f"The service does not take the batch that begins in line {batch.line}.",
-        why=f"{error.message} ({len(batch.operations)} concepts)",
-        todo="Mend the line; nothing of this batch was imported. Repeat with --restart afterwards.",
-    )
+    what = f"The service does not take the batch that begins in line {batch.line}."
+    why = f"{error.message} ({len(batch.operations)} concepts)"
+    if error.code in {"capacity", "quota"}:
+        return Refused(what, why=why, todo="Make room, and repeat the same command: it continues there.")
+    if error.code in {"invalid", "too_large", "dimension", "cycle"}:
+        todo = "Mend the line; nothing of this batch was imported. Repeat with --restart afterwards."
+        return UsageError(what, why=why, todo=todo)
+    return error
 
 
 def _given_up(batch: Batch, error: ClientError) -> CortexctlError | ClientError:

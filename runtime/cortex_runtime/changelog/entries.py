@@ -12,17 +12,19 @@ from cortex_runtime.security.envelope import Place
 class ConceptEntry(msgspec.Struct, array_like=True, frozen=True):
     """A concept: what the client gave, and what restores its column.
 
-    `bits` are the active bits of its column as uint16, little-endian.
+    `bits` are the active bits of its column as uint16, little-endian. `dimension` is the length of the
+    vector that was given, 0 for none; then there may be no text.
     """
 
     id: str
-    text: str
+    text: str | None
     properties: dict[str, Any]
     column: int
     operation: int
     bits: bytes
     words: int
     variant_of: int
+    dimension: int = 0
 
 
 class RelationshipEntry(msgspec.Struct, array_like=True, frozen=True):

@@ -25,15 +25,21 @@ from cortex_runtime.changelog.entries import (
 )
 from cortex_runtime.changelog.slots import Slot
 from cortex_runtime.columns import (
+    INHERITS,
     Competition,
+    CycleError,
     Delete,
     Encoder,
     Encoding,
+    InvalidOperationError,
     NothingToEncodeError,
     Outcome,
     Put,
     Relate,
+    TextTooLongError,
     Unrelate,
+    VectorError,
+    tags_of,
 )
 from cortex_runtime.formats.messages import (
     BatchResponse,
@@ -43,21 +49,27 @@ from cortex_runtime.formats.messages import (
     Position,
     PutOperation,
     RelateOperation,
+    UnrelateOperation,
     encode,
 )
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.envelope import Place, key_version_of
+from cortex_runtime.server.errors import code_of
 
 SLICE = 0.004
+MAX_REJECTED = 16  # in one plan: forgetting what a rejected write did costs as much as all that was planned
 ENCODER = Encoder()
 
 
 class Rejected(Exception):
-    """A write that cannot be done, by its own fault; `code` is the API's."""
+    """A write that cannot be done, by its own fault; `code` is the API's.
 
-    def __init__(self, code: str, message: str) -> None:
+    `unnamed`: record ids that the message has in hexadecimal, for want of the concepts' names.
+    """
+
+    def __init__(self, code: str, message: str, unnamed: tuple[bytes, ...] = ()) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.unnamed = code, unnamed
 
 
 @dataclass(eq=False, slots=True)
@@ -168,22 +180,23 @@ class Plan:
 async def prepare(slot: Slot, token: int, writes: list[Write], directory: Directory) -> Plan:
     """Let writes compete in their order, and return the plan. Raises UnknownKey or KeyringError.
 
-    Yields to the event loop every few milliseconds; the slot must not move meanwhile.
+    Yields to the event loop every few milliseconds; the slot must not move meanwhile. The last writes may be
+    left for the next plan.
     """
-    plan = Plan(slot, token)
+    plan, pace = Plan(slot, token), _Pace()
     planners: dict[tuple[str, str], _Planner] = {}
     results: dict[tuple[str, bytes], list[OperationResult]] = {}
     for write in writes:
         place = write.tenant, write.cortex
         if place not in planners:
-            planners[place] = _Planner(plan, *place, directory)
+            planners[place] = _Planner(plan, *place, directory, pace)
         try:
-            encoded = await _encode(write)
-            planners[place].check(write)
+            results[write.tenant, write.key] = await planners[place].add(await _encode(write, pace))
         except Rejected as rejection:
             plan.rejected.append((write, rejection))
+            if len(plan.rejected) == MAX_REJECTED:
+                break
         else:
-            results[write.tenant, write.key] = await planners[place].add(encoded)
             plan.writes.append(write)
     used = {(write.tenant, write.cortex) for write in plan.writes}
     digest = slot.digest
@@ -197,15 +210,25 @@ async def prepare(slot: Slot, token: int, writes: list[Write], directory: Direct
     return plan
 
 
-async def _encode(write: Write) -> list[tuple[Operation, Encoding | None]]:
+class _Pace:
+    """Lets others have their turn every few milliseconds."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + SLICE
+
+    async def breathe(self) -> None:
+        """Yield to the event loop once it is time to."""
+        if time.perf_counter() > self._until:
+            await asyncio.sleep(0)
+            self._until = time.perf_counter() + SLICE
+
+
+async def _encode(write: Write, pace: _Pace) -> list[tuple[Operation, Encoding | None]]:
     """Encode what is put. Raises Rejected."""
     encoded: list[tuple[Operation, Encoding | None]] = []
-    pause = time.perf_counter() + SLICE
     for operation in write.operations:
         encoded.append((operation, _encoding(operation) if isinstance(operation, PutOperation) else None))
-        if time.perf_counter() > pause:
-            await asyncio.sleep(0)
-            pause = time.perf_counter() + SLICE
+        await pace.breathe()
     return encoded
 
 
@@ -215,49 +238,41 @@ def _encoding(operation: PutOperation) -> Encoding:
     except OverflowError:
         raise Rejected("invalid", f"A number in the properties of {operation.id!r} is too large.") from None
     try:
-        return ENCODER.encode(operation.text)
-    except NothingToEncodeError as error:
-        raise Rejected("invalid", f"The text of {operation.id!r} cannot be encoded: {error}.") from error
+        if operation.vector is not None:
+            return ENCODER.encode_vector(operation.vector)
+        return ENCODER.encode(operation.text or "")
+    except (NothingToEncodeError, TextTooLongError, VectorError) as error:
+        raise Rejected("invalid", f"Concept {operation.id!r} cannot be encoded: {error}") from error
 
 
 class _Planner:
     """Plans the writes to one cortex."""
 
-    def __init__(self, plan: Plan, tenant: str, cortex: str, directory: Directory) -> None:
+    def __init__(self, plan: Plan, tenant: str, cortex: str, directory: Directory, pace: _Pace) -> None:
         self._plan, self._tenant, self._cortex, self._directory = plan, tenant, cortex, directory
+        self._pace = pace
         self._competition = Competition(plan.slot.cortex(tenant, cortex))
         self._touched: dict[bytes, None] = {}
         self._names: dict[tuple[str, str], bytes] = {}
 
-    def check(self, write: Write) -> None:
-        """Refuse a write that relates from a concept which is not there. Raises Rejected."""
-        here: dict[str, bool] = {}
-        for operation in write.operations:
-            if isinstance(operation, PutOperation | DeleteOperation):
-                here[operation.id] = isinstance(operation, PutOperation)
-            elif isinstance(operation, RelateOperation):
-                source = operation.source
-                if not here.get(source, self._record(source) in self._competition):
-                    raise Rejected("not_found", f"There is no concept {source!r} to relate from.")
+    async def add(self, encoded: list[tuple[Operation, Encoding | None]]) -> list[OperationResult]:
+        """Let one write's operations compete, and seal what they make; all of them, or none.
 
-    async def add(self, encoded: list[tuple[Operation, Any]]) -> list[OperationResult]:
-        """Let one write's operations compete, and seal what they make."""
+        Raises Rejected, and all is as if the write had not been tried.
+        """
+        mark = self._competition.mark()
+        outcomes = []
+        try:
+            for operation, encoding in encoded:
+                outcomes.append(self._compete(operation, encoding))
+                await self._pace.breathe()
+        except (InvalidOperationError, Rejected) as error:
+            self._competition.rollback(mark)
+            raise self._rejection(error) from error
         results = []
-        pause = time.perf_counter() + SLICE
-        for operation, encoding in encoded:
-            if isinstance(operation, PutOperation):
-                results.append(self._put(operation, encoding))
-            elif isinstance(operation, DeleteOperation):
-                results.append(self._delete(operation))
-            elif isinstance(operation, RelateOperation):
-                results.append(
-                    self._relate(operation.source, operation.type, operation.target, operation.weight)
-                )
-            else:
-                results.append(self._unrelate(operation.source, operation.type, operation.target))
-            if time.perf_counter() > pause:
-                await asyncio.sleep(0)
-                pause = time.perf_counter() + SLICE
+        for (operation, _), outcome in zip(encoded, outcomes, strict=True):
+            results.append(self._keep(operation, outcome))
+            await self._pace.breathe()
         return results
 
     def finish(self, digest: bytes) -> bytes:
@@ -273,62 +288,104 @@ class _Planner:
         plan.changes.append(PlannedChange(seq, self._tenant, self._cortex, operations, entry, sealed, digest))
         return digest
 
-    def _put(self, operation: PutOperation, encoding: Any) -> OperationResult:
-        record = self._record(operation.id)
-        outcome = self._competition.add(Put(id=record, bits=encoding.bits, words=encoding.words))
+    def _compete(self, operation: Operation, encoding: Encoding | None) -> list[Outcome]:
+        """Return an operation's outcome, and after that of a put those of its relationships.
+
+        Raises InvalidOperationError or Rejected.
+        """
+        if isinstance(operation, PutOperation):
+            assert encoding is not None
+            put = Put(
+                id=self._record(operation.id), bits=encoding.bits, words=encoding.words,
+                tags=tags_of(operation.properties), dimension=encoding.dimension,
+            )  # fmt: skip
+            edges = [self._relate(*edge) for edge in _edges_of(operation)]
+            return [self._competition.add(put), *map(self._competition.add, edges)]
+        if isinstance(operation, DeleteOperation):
+            return [self._competition.add(Delete(id=self._record(operation.id)))]
+        if isinstance(operation, UnrelateOperation):
+            source, target = self._record(operation.source), self._record(operation.target)
+            return [self._competition.add(Unrelate(source=source, target=target, type=operation.type))]
+        outcome = self._competition.add(
+            self._relate(operation.source, operation.type, operation.target, operation.weight)
+        )
+        if outcome.kind == "absent":
+            raise Rejected("not_found", f"There is no concept {operation.source!r} to relate from.")
+        return [outcome]
+
+    def _relate(self, source: str, type_: str, target: str, weight: float) -> Relate:
+        return Relate(
+            source=self._record(source), target=self._record(target), type=type_, weight=weight, pending=True
+        )
+
+    def _rejection(self, error: InvalidOperationError | Rejected) -> Rejected:
+        """Return why a write is rejected, by the concepts' names, as far as the writes have them."""
+        if isinstance(error, Rejected):
+            return error
+        message, unnamed = str(error), error.chain if isinstance(error, CycleError) else ()
+        for (kind, name), record in self._names.items():
+            if kind == self._cortex and record.hex() in message:
+                message = message.replace(record.hex(), repr(name))
+                unnamed = tuple(each for each in unnamed if each != record)
+        return Rejected(code_of(error) or "invalid", message, unnamed)
+
+    def _keep(self, operation: Operation, outcomes: list[Outcome]) -> OperationResult:
+        """Put into the plan what an operation makes."""
+        outcome, *others = outcomes
+        if isinstance(operation, PutOperation):
+            self._keep_concept(operation, outcome)
+            for edge, each in zip(_edges_of(operation), others, strict=True):
+                self._keep_relationship(*edge, replaced=each.replaced)
+            return _result(operation.id, outcome)
+        if isinstance(operation, DeleteOperation):
+            self._delete(self._record(operation.id))
+            return _result(operation.id, outcome)
+        if isinstance(operation, RelateOperation):
+            edge = operation.source, operation.type, operation.target, operation.weight
+            self._keep_relationship(*edge, replaced=outcome.replaced)
+        else:
+            self._unrelate(self._edge(operation.source, operation.type, self._record(operation.target)))
+        return _result(operation.source, outcome)
+
+    def _keep_concept(self, operation: PutOperation, outcome: Outcome) -> None:
         placed = outcome.record
         assert placed is not None
         entry = ConceptEntry(
             operation.id, operation.text, operation.properties, placed.column, placed.operation,
-            placed.bits.astype("<u2").tobytes(), placed.words, placed.variant_of,
+            placed.bits.astype("<u2").tobytes(), placed.words, placed.variant_of, placed.dimension,
         )  # fmt: skip
         sealed = self._directory.seal(
-            concept_place(self._tenant, record, outcome.operation), msgspec.msgpack.encode(entry)
+            concept_place(self._tenant, placed.id, outcome.operation), msgspec.msgpack.encode(entry)
         )
-        self._touched[record] = None
+        self._touched[placed.id] = None
         row = ConceptRow(self._cortex, placed.column, outcome.operation, sealed)
-        self._plan.concepts[self._tenant, record] = row
-        for edge in operation.relationships:
-            self._relate(operation.id, edge.type, edge.target, edge.weight)
-        return _result(operation.id, outcome)
+        self._plan.concepts[self._tenant, placed.id] = row
 
-    def _delete(self, operation: DeleteOperation) -> OperationResult:
-        record = self._record(operation.id)
-        outcome = self._competition.add(Delete(id=record))
+    def _delete(self, record: bytes) -> None:
         plan, tenant = self._plan, self._tenant
         self._touched[record] = None
         plan.concepts.pop((tenant, record), None)
         plan.deleted[tenant, record] = self._cortex
         for key in [k for k in plan.relationships if k[0] == tenant and record in (k[1][:16], k[1][32:])]:
             del plan.relationships[key]
-        return _result(operation.id, outcome)
 
-    def _relate(self, source: str, type_: str, target: str, weight: float) -> OperationResult:
-        source_record, target_record = self._record(source), self._record(target)
-        outcome = self._competition.add(
-            Relate(source=source_record, target=target_record, type=type_, weight=weight, pending=True)
-        )
-        edge = self._edge(source_record, type_, target_record)
+    def _keep_relationship(
+        self, source: str, type_: str, target: str, weight: float, *, replaced: bytes | None
+    ) -> None:
+        if replaced is not None:
+            self._unrelate(self._edge(source, type_, replaced))
+        edge = self._edge(source, type_, self._record(target))
         plain = msgspec.msgpack.encode(RelationshipEntry(source, type_, target, weight))
         sealed = self._directory.seal(relationship_place(self._tenant, edge), plain)
         self._plan.relationships[self._tenant, edge] = RelationshipRow(self._cortex, sealed)
         self._plan.unrelated.pop((self._tenant, edge), None)
-        if outcome.replaced is not None:
-            before = self._edge(source_record, type_, outcome.replaced)
-            self._plan.relationships.pop((self._tenant, before), None)
-            self._plan.unrelated[self._tenant, before] = self._cortex
-        return _result(source, outcome)
 
-    def _unrelate(self, source: str, type_: str, target: str) -> OperationResult:
-        source_record, target_record = self._record(source), self._record(target)
-        outcome = self._competition.add(Unrelate(source=source_record, target=target_record, type=type_))
-        edge = self._edge(source_record, type_, target_record)
+    def _unrelate(self, edge: bytes) -> None:
         self._plan.relationships.pop((self._tenant, edge), None)
         self._plan.unrelated[self._tenant, edge] = self._cortex
-        return _result(source, outcome)
 
-    def _edge(self, source: bytes, type_: str, target: bytes) -> bytes:
-        return source + self._named(f"{self._cortex}/type", type_) + target
+    def _edge(self, source: str, type_: str, target: bytes) -> bytes:
+        return self._record(source) + self._named(f"{self._cortex}/type", type_) + target
 
     def _record(self, name: str) -> bytes:
         return self._named(self._cortex, name)
@@ -338,6 +395,14 @@ class _Planner:
         if found is None:
             found = self._names[kind, name] = self._directory.record_id(self._tenant, kind, name)
         return found
+
+
+def _edges_of(operation: PutOperation) -> list[tuple[str, str, str, float]]:
+    """Return the relationships that a put adds, as source, type, target and weight."""
+    edges = [(operation.id, each.type, each.target, each.weight) for each in operation.relationships]
+    if operation.parent is not None:
+        edges.append((operation.id, INHERITS, operation.parent, 1.0))
+    return edges
 
 
 def _result(name: str, outcome: Outcome) -> OperationResult:

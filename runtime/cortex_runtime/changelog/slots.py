@@ -20,7 +20,14 @@ from cortex_runtime.changelog.entries import (
     concept_place,
     relationship_place,
 )
-from cortex_runtime.columns import ConceptRecord, Cortex, CortexSettings, Decisions, RelationshipRecord
+from cortex_runtime.columns import (
+    ConceptRecord,
+    Cortex,
+    CortexSettings,
+    Decisions,
+    RelationshipRecord,
+    tags_of,
+)
 from cortex_runtime.security.directory import Directory
 
 SETTINGS = CortexSettings()
@@ -146,6 +153,7 @@ async def _concepts(
         yield ConceptRecord(
             id=record, column=entry.column, bits=np.frombuffer(entry.bits, dtype="<u2"), words=entry.words,
             operation=entry.operation, variant_of=entry.variant_of,
+            tags=tags_of(entry.properties), dimension=entry.dimension,
         )  # fmt: skip
 
 

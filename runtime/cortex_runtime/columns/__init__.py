@@ -12,10 +12,11 @@ from __future__ import annotations
 from cortex_runtime.columns.competition import Competition
 from cortex_runtime.columns.cortex import Cortex
 from cortex_runtime.columns.decisions import Decisions, MalformedDecisionsError
-from cortex_runtime.columns.encoding import Encoder, Encoding
+from cortex_runtime.columns.encoding import Encoder, Encoding, Encodings, TextTooLongError
 from cortex_runtime.columns.following import NotFollowingError
 from cortex_runtime.columns.model import (
     INHERITS,
+    NEAR_DUPLICATE,
     CapacityError,
     ConceptRecord,
     CortexSettings,
@@ -35,10 +36,13 @@ from cortex_runtime.columns.model import (
 )
 from cortex_runtime.columns.querying import Match, QueryResult, Step
 from cortex_runtime.columns.states import IllegalTransitionError, State
+from cortex_runtime.columns.tags import Scalar, Wanted, tags_of
+from cortex_runtime.columns.vectors import VectorError
 from cortex_runtime.columns.words import NothingToEncodeError
 
 __all__ = [
     "INHERITS",
+    "NEAR_DUPLICATE",
     "CapacityError",
     "Competition",
     "ConceptRecord",
@@ -50,6 +54,7 @@ __all__ = [
     "DimensionError",
     "Encoder",
     "Encoding",
+    "Encodings",
     "IllegalTransitionError",
     "InvalidOperationError",
     "InvalidQueryError",
@@ -64,8 +69,13 @@ __all__ = [
     "QueryTooComplexError",
     "Relate",
     "RelationshipRecord",
+    "Scalar",
     "State",
     "Step",
+    "TextTooLongError",
     "UnknownConceptError",
     "Unrelate",
+    "VectorError",
+    "Wanted",
+    "tags_of",
 ]

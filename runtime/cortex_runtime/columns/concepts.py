@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.identifiers import NO_ROW, Identifiers, Rows
+from cortex_runtime.columns.kernels import Kernels
 
 NOWHERE = -1
 
@@ -19,22 +20,23 @@ class Concepts(Identifiers):
     """One row an id. An id that is only known as the target of relationships is on no column (NOWHERE).
 
     ids uint8[M, 16], columns int32[M], operations int64[M] (by which it came to its column); the concepts
-    of one column are a doubly linked list, the latest first: first int32[columns], after int32[M], -1 none.
+    of one column are a doubly linked list, the latest first: first int32[columns], and of each row before and
+    after int32[M]; -1 nobody.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, kernels: Kernels | None = None) -> None:
+        super().__init__(kernels)
         self.columns = np.zeros(0, dtype=np.int32)
         self.operations = np.zeros(0, dtype=np.int64)
         self.placed = 0
-        self._before = np.zeros(0, dtype=np.int32)
+        self.before = np.zeros(0, dtype=np.int32)
         self.after = np.zeros(0, dtype=np.int32)
         self.first = np.zeros(0, dtype=np.int32)
 
     @property
     def nbytes(self) -> int:
         """Bytes held, room to grow included."""
-        parts = (self.columns, self.operations, self._before, self.after, self.first)
+        parts = (self.columns, self.operations, self.before, self.after, self.first)
         return super().nbytes + sum(part.nbytes for part in parts)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -42,14 +44,14 @@ class Concepts(Identifiers):
         rows = slice(0, self._end)
         return super().state() | {
             "columns": self.columns[rows], "operations": self.operations[rows],
-            "before": self._before[rows], "after": self.after[rows], "first": self.first,
+            "before": self.before[rows], "after": self.after[rows], "first": self.first,
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Become what another one was when it told its state; it goes on in the state's arrays."""
         super().restore(state)
         self.columns, self.operations = state["columns"], state["operations"]
-        self._before, self.after, self.first = state["before"], state["after"], state["first"]
+        self.before, self.after, self.first = state["before"], state["after"], state["first"]
         self.placed = int((self.columns != NOWHERE).sum())
 
     def column_of(self, identifier: bytes) -> int | None:
@@ -80,21 +82,14 @@ class Concepts(Identifiers):
         waiting: Rows = rows[self.columns[rows] == NOWHERE]
         return waiting
 
-    def place(self, row: int, column: int, operation: int) -> None:
-        """Put a concept on a column."""
-        if column >= self.first.size:
-            self.first = grown(self.first, column + 1, fill=-1)
-        first = self.first[column]
-        self.columns[row], self.operations[row] = column, operation
-        self._before[row], self.after[row] = -1, first
-        if first >= 0:
-            self._before[first] = row
-        self.first[column] = row
-        self.placed += 1
+    def make_columns(self, size: int) -> None:
+        """Make room for concepts on `size` columns."""
+        if size > self.first.size:
+            self.first = grown(self.first, size, fill=-1)
 
     def place_many(self, rows: Rows, columns: Rows, operations: Rows) -> None:
-        """Put concepts that are on no column on columns, as by `place` one by one. All int64[n]."""
-        self.first = grown(self.first, int(columns.max(initial=-1)) + 1, fill=-1)
+        """Put concepts that are on no column on columns, one after the other. All int64[n]."""
+        self.make_columns(int(columns.max(initial=-1)) + 1)
         self.columns[rows], self.operations[rows] = columns, operations
         order = np.argsort(columns, kind="stable")
         chained, on = rows[order], columns[order]
@@ -102,24 +97,24 @@ class Concepts(Identifiers):
         earliest, latest = np.append(True, ~same)[: rows.size], np.append(~same, True)[: rows.size]
         firsts = self.first[on[earliest]]
         self.after[chained[earliest]] = firsts
-        self._before[firsts[firsts >= 0]] = chained[earliest][firsts >= 0]
+        self.before[firsts[firsts >= 0]] = chained[earliest][firsts >= 0]
         self.after[chained[1:][same]] = chained[:-1][same]
-        self._before[chained[:-1][same]] = chained[1:][same]
-        self._before[chained[latest]] = -1
+        self.before[chained[:-1][same]] = chained[1:][same]
+        self.before[chained[latest]] = -1
         self.first[on[latest]] = chained[latest]
         self.placed += rows.size
 
     def displace(self, row: int) -> None:
         """Take a concept off its column."""
-        before, after = self._before[row], self.after[row]
+        before, after = self.before[row], self.after[row]
         if before >= 0:
             self.after[before] = after
         else:
             self.first[self.columns[row]] = after
         if after >= 0:
-            self._before[after] = before
+            self.before[after] = before
         self.columns[row], self.operations[row] = NOWHERE, 0
-        self._before[row] = self.after[row] = -1
+        self.before[row] = self.after[row] = -1
         self.placed -= 1
 
     def _chain(self, column: int) -> Iterator[int]:
@@ -132,5 +127,5 @@ class Concepts(Identifiers):
         super()._make_room(size)
         self.columns = grown(self.columns, size, fill=NOWHERE)
         self.operations = grown(self.operations, size)
-        self._before = grown(self._before, size, fill=-1)
+        self.before = grown(self.before, size, fill=-1)
         self.after = grown(self.after, size, fill=-1)

@@ -10,6 +10,7 @@ from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
 from cortex_runtime.columns.concepts import NOWHERE, Concepts
+from cortex_runtime.columns.consolidation import Consolidation
 from cortex_runtime.columns.decisions import Decisions
 from cortex_runtime.columns.digest import digest_of
 from cortex_runtime.columns.encoding import Encoding
@@ -31,6 +32,7 @@ from cortex_runtime.columns.querying import QueryResult
 from cortex_runtime.columns.relationships import Relationships
 from cortex_runtime.columns.restoring import restore
 from cortex_runtime.columns.search import Searcher
+from cortex_runtime.columns.spreading import Scratch
 
 
 class Cortex:
@@ -47,14 +49,15 @@ class Cortex:
         self.restored_at = -self.settings.refractory - 1
         self.arrays = ColumnArrays()
         self.postings = Postings(self.kernels)
-        self.concepts = Concepts()
-        self.relationships = Relationships()
+        self.concepts = Concepts(self.kernels)
+        self.relationships = Relationships(self.kernels)
+        self.spreading = Scratch()
         self.properties = Properties()
         self.free = FreeColumns()
         self.searcher = Searcher(self.arrays, self.postings, self.kernels)
-        self.recent_wins: list[
-            tuple[int, int]
-        ] = []  # (operation, column) of wins that may be refractory still
+        # (operation, column) int64[n, 2] of the wins of the last `refractory` operations, in their order
+        self.recent_wins = np.zeros((0, 2), dtype=np.int64)
+        self.consolidation = Consolidation(self)
         self._digest: tuple[int, bytes] | None = None
 
     @classmethod
@@ -92,6 +95,7 @@ class Cortex:
     def apply(self, decisions: Decisions) -> None:
         """Apply decisions. Raises ValueError, and changes nothing, when they do not follow on this state."""
         applying.apply(self, decisions)
+        self.consolidation.notice(decisions)
         self._digest = None
 
     def query(
@@ -128,6 +132,10 @@ class Cortex:
     def ids_of(self, column: int, limit: int | None = None) -> tuple[bytes, ...]:
         """Return the ids of the concepts on a column, the latest first."""
         return tuple(self.concepts.id_of(row) for row in self.concepts.on(column, limit))
+
+    def activation_of(self, column: int) -> float:
+        """Return a column's activation now: 1 for each win, halved for each 1,024 operations since."""
+        return self.arrays.activation_of(column, self.operations)
 
     def parent_of(self, identifier: bytes) -> bytes | None:
         """Return the concept from which a concept inherits directly, None when there is none."""

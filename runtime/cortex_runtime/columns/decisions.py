@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
@@ -244,59 +244,61 @@ def _names(raw: bytes, at: int, count: int) -> tuple[str, ...]:
 
 
 def _check(d: Decisions) -> None:
-    before = [("negative number of operations", d.before >= 0)]
-    for name, good in chain(before, _rules_of_placings(d), _rules_of_edges(d), _rules_of_traits(d)):
-        if not good:
-            raise MalformedDecisionsError(f"impossible values: {name}")
+    _require("negative number of operations", d.before >= 0)
+    _require("number of bits", int(d.sizes.sum()) == d.bits.size)
+    _require("trait_sizes", int(d.trait_sizes.sum()) == d.tags.size)
+    if d.kinds.size:
+        _check_placings(d)
+    if d.edge_kinds.size:
+        _check_edges(d)
+    if d.trait_steps.size:
+        _check_traits(d)
 
 
-# Rules are tested in order: each may rely on those before it. What is empty is not looked at.
+def _require(name: str, good: bool | np.bool_) -> None:
+    if not good:
+        raise MalformedDecisionsError(f"impossible values: {name}")
 
 
-def _rules_of_placings(d: Decisions) -> Iterator[tuple[str, Any]]:
-    yield "number of bits", int(d.sizes.sum(dtype=np.int64)) == d.bits.size
-    if not d.kinds.size:
-        return
-    yield "kinds", d.kinds.max() <= _DELETE
-    yield "steps", _ascending(d.steps, d.operations)
-    yield "columns", d.columns.min() >= 0
+def _check_placings(d: Decisions) -> None:
     take = d.kinds == _TAKE
-    yield "variant_of", (take | (d.variant_of == -1)).all() and d.variant_of.min() >= -1
-    yield "sizes", (take == (d.sizes > 0)).all() and d.sizes.max() <= MAX_BITS
-    yield "words", not (d.words > d.sizes).any()
-    if not d.bits.size:
-        return
-    yield "bits", d.bits.max() < PAD
-    ends = d.sizes[take].cumsum(dtype=np.int64)
-    rising = d.bits[1:] > d.bits[:-1]
-    rising[ends[:-1] - 1] = True  # from one concept's bits to the next one's
-    yield "bits", rising.all()
-    of_words = (d.bits < WORD_BITS).view(np.uint8)
-    words = np.add.reduceat(of_words, ends - d.sizes[take], dtype=np.uint8)
-    yield "words", (words == d.words[take]).all()
+    _require("kinds", d.kinds.max() <= _DELETE)
+    _require("steps", _ascending(d.steps, d.operations))
+    _require("columns", d.columns.min() >= 0)
+    _require("variant_of", d.variant_of.min() >= -1 and (d.variant_of[~take] == -1).all())
+    _require("sizes", (take == (d.sizes > 0)).all() and d.sizes.max() <= MAX_BITS)
+    _require("words", (d.words[~take] == 0).all())
+    if d.bits.size:
+        _check_bits(d.bits, d.sizes[take], d.words[take])
 
 
-def _rules_of_edges(d: Decisions) -> Iterator[tuple[str, Any]]:
-    if not d.edge_kinds.size:
-        return
+def _check_bits(
+    bits: npt.NDArray[np.uint16], sizes: npt.NDArray[np.uint8], words: npt.NDArray[np.uint8]
+) -> None:
+    """Check the bits of TAKEs, of which each has some: ascending, none of them PAD, so many of them words."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    ascending = bits[1:] > bits[:-1]
+    ascending[ends[:-1] - 1] = True  # from one column's bits to the next one's
+    of_words = (bits < WORD_BITS).view(np.uint8)
+    counted = np.add.reduceat(of_words, ends - sizes, dtype=np.uint8)
+    _require("bits or words", bits.max() != PAD and ascending.all() and (counted == words).all())
+
+
+def _check_edges(d: Decisions) -> None:
     relate = d.edge_kinds == _RELATE
-    yield "edge_kinds", (relate | (d.edge_kinds == _UNRELATE)).all()
-    yield "edge_steps", _ascending(d.edge_steps, d.operations)
-    yield "edge_types", d.edge_types.max() < len(d.types)
+    _require("edge_kinds", (relate | (d.edge_kinds == _UNRELATE)).all())
+    _require("edge_steps", _ascending(d.edge_steps, d.operations))
     weights = np.where(relate, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
-    yield "weights", weights.all()
+    _require("weights or edge_types", weights.all() and d.edge_types.max() < len(d.types))
 
 
-def _rules_of_traits(d: Decisions) -> Iterator[tuple[str, Any]]:
-    yield "trait_sizes", int(d.trait_sizes.sum(dtype=np.int64)) == d.tags.size
-    if not d.trait_sizes.size:
-        return
-    yield "trait_sizes", d.trait_sizes.max() <= MAX_TAGS
-    steps = d.trait_steps
-    yield "trait_steps", _ascending(steps, d.operations) and (steps[1:] > steps[:-1]).all()
+def _check_traits(d: Decisions) -> None:
+    _require("trait_steps", _ascending(d.trait_steps, d.operations) and np.diff(d.trait_steps).all())
+    _require("trait_sizes", d.trait_sizes.max() <= MAX_TAGS)
     owners = np.repeat(np.arange(d.trait_sizes.size), d.trait_sizes)
-    yield "tags", ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all()
+    _require("tags", ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all())
 
 
 def _ascending(steps: npt.NDArray[np.uint32], operations: int) -> bool:
+    """Tell whether steps, of which there are some, ascend from 1 to the number of operations at most."""
     return bool(steps[0] >= 1 and steps[-1] <= operations and (steps[1:] >= steps[:-1]).all())

@@ -2,100 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import IntEnum
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from cortex_runtime.columns import states
+from cortex_runtime.columns.concepts import NOWHERE
 from cortex_runtime.columns.decisions import Decisions, Kind
-from cortex_runtime.columns.model import ID_BYTES
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
+
+Ints = npt.NDArray[np.int64]
 
 
 class NotFollowingError(ValueError):
     """The decisions were made on another state than the one they are applied to."""
 
 
-class Group(IntEnum):
-    """The groups of decisions, in the order in which what one operation decided is done."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Placings:
+    """The placings of a batch, or some that follow on each other, as the kernels take them.
 
-    PLACING = 0
-    DESCRIBING = 1
-    RELATING = 2
+    kinds uint8[n], columns int64[n], operations int64[n], words uint8[n], variant_of int32[n], sizes
+    uint8[n], bits uint16[sum of sizes]: as in Decisions. concepts int64[n]: their rows; before they have
+    any, their names (see Identifiers.name). ends int64[n]: where in `bits` those of each end.
+    """
 
+    kinds: npt.NDArray[np.uint8]
+    columns: Ints
+    operations: Ints
+    concepts: Ints
+    words: npt.NDArray[np.uint8]
+    variant_of: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint16]
+    ends: Ints
 
-def in_order(decisions: Decisions) -> Iterator[tuple[Group, int]]:
-    """Yield all decisions in the order in which they are done: the group of each and its place there."""
-    groups = decisions.steps, decisions.trait_steps, decisions.edge_steps
-    sizes = [steps.size for steps in groups]
-    order = np.argsort(np.concatenate(groups), kind="stable")
-    starts = np.cumsum([0, *sizes[:-1]])
-    numbers = np.repeat(np.arange(len(groups)), sizes)[order]
-    yield from zip(map(Group, numbers.tolist()), (order - starts[numbers]).tolist(), strict=True)
-
-
-class Check:
-    """Follows the placings without changing anything."""
-
-    def __init__(self, cortex: Cortex) -> None:
-        self._cortex = cortex
-        self._placed: dict[bytes, int | None] = {}
-        self._concepts: dict[int, int] = {}
-        self._wins: dict[int, int] = {}
-        self._resting: dict[int, int] = {}
-        self._forced = cortex.restored_at + cortex.settings.refractory
-
-    def all(self, decisions: Decisions, ids: list[bytes]) -> None:
-        """Raise NotFollowingError unless the placings and what they leave room for are possible."""
-        reach = self._cortex.free.watermark + self._cortex.settings.refractory + decisions.kinds.size
-        if decisions.columns.max(initial=0) > reach:
-            raise NotFollowingError(f"column {decisions.columns.max()} is out of reach")
-        placings = list(
-            zip(decisions.kinds.tolist(), decisions.columns.tolist(), decisions.steps.tolist(), strict=True)
+    @classmethod
+    def of(cls, decisions: Decisions, names: Ints) -> Placings:
+        """Return the placings of decisions. All is copied: bytes that were read may stand at any address."""
+        return cls(
+            np.array(decisions.kinds, dtype=np.uint8),
+            decisions.columns.astype(np.int64),
+            decisions.before + decisions.steps.astype(np.int64),
+            names,
+            np.array(decisions.words, dtype=np.uint8),
+            decisions.variant_of.astype(np.int32),
+            np.array(decisions.sizes, dtype=np.uint8),
+            decisions.bits.astype(np.uint16),
+            np.cumsum(decisions.sizes, dtype=np.int64),
         )
-        described, sources = split(decisions.trait_ids), split(decisions.sources)
-        for group, index in in_order(decisions):
-            if group == Group.PLACING:
-                kind, column, step = placings[index]
-                if not self._place(ids[index], kind, column, decisions.before + step):
-                    raise NotFollowingError(f"{Kind(kind).name} of column {column} is not possible")
-            elif self._column_of(described[index] if group == Group.DESCRIBING else sources[index]) is None:
-                raise NotFollowingError("a concept that gets tags or a relationship is not there")
 
-    def _column_of(self, identifier: bytes) -> int | None:
-        placed = self._placed
-        return placed[identifier] if identifier in placed else self._cortex.column_of(identifier)
+    def part(self, start: int, end: int) -> Placings:
+        """Return those from a place to another one."""
+        if end - start == self.kinds.size:
+            return self
+        each, skipped = slice(start, end), int(self.ends[start - 1]) if start else 0
+        return Placings(
+            self.kinds[each], self.columns[each], self.operations[each], self.concepts[each],
+            self.words[each], self.variant_of[each], self.sizes[each],
+            self.bits[skipped : int(self.ends[end - 1]) if end > start else skipped],
+            self.ends[each] - skipped,
+        )  # fmt: skip
 
-    def _place(self, identifier: bytes, kind: int, column: int, operation: int) -> bool:
-        placed, cortex = self._placed, self._cortex
-        at = self._column_of(identifier)
-        count = self._concepts.get(column)
-        if count is None:
-            count = cortex.concepts_on(column)
-        if kind in (Kind.TAKE, Kind.JOIN):
-            placed[identifier] = column
-            self._concepts[column] = count + 1
-            self._wins[column] = operation
-            empty = count == 0 and not self._rests(column, operation)
-            return at is None and (empty if kind == Kind.TAKE else count > 0)
-        placed[identifier] = None
-        self._concepts[column] = count - 1
-        if count == 1:
-            won = self._wins.get(column)
-            refractory = cortex.settings.refractory
-            self._resting[column] = cortex.rests_until(column) if won is None else won + refractory
-        return at == column
-
-    def _rests(self, column: int, operation: int) -> bool:
-        until = self._resting.get(column) or self._cortex.free.rests_until(column)
-        return until is not None and until >= operation and until > self._forced
+    def in_rows(self, rows: Ints) -> Placings:
+        """Return the same with the concepts' rows."""
+        return replace(self, concepts=rows)
 
 
-def split(ids: npt.NDArray[np.uint8]) -> list[bytes]:
-    """Return ids uint8[n, 16] as bytes."""
-    raw = ids.tobytes()
-    return [raw[start : start + ID_BYTES] for start in range(0, len(raw), ID_BYTES)]
+def check(cortex: Cortex, decisions: Decisions) -> Placings:
+    """Return the placings, with names, of decisions that follow on a cortex's state.
+
+    Raises NotFollowingError when they do not, and IllegalTransitionError when columns are in states in which
+    they cannot be: nothing has changed then.
+    """
+    if decisions.before != cortex.operations:
+        raise NotFollowingError(
+            f"decisions on operation {decisions.before}, the cortex is at {cortex.operations}"
+        )
+    count = decisions.kinds.size
+    reach = cortex.free.watermark + cortex.settings.refractory + count
+    if decisions.columns.max(initial=0) > reach:
+        raise NotFollowingError(f"column {decisions.columns.max()} is out of reach")
+    asked = decisions.trait_steps.size + decisions.edge_steps.size
+    ids = np.concatenate((decisions.ids, decisions.trait_ids, decisions.sources)) if asked else decisions.ids
+    names = cortex.concepts.name(ids)
+    placings = Placings.of(decisions, names[:count])
+    if count:
+        _check_placings(cortex, placings)
+    if asked:
+        steps = np.concatenate((decisions.trait_steps, decisions.edge_steps))
+        if not _are_there(cortex, placings, names[count:], decisions.before + steps.astype(np.int64)):
+            raise NotFollowingError("a concept that gets tags or a relationship is not there")
+    return placings
+
+
+def _check_placings(cortex: Cortex, placings: Placings) -> None:
+    place = cortex.kernels.applying.first_impossible(cortex, placings)
+    if place >= 0:
+        kind, column = Kind(placings.kinds[place]), placings.columns[place]
+        raise NotFollowingError(f"{kind.name} of column {column} is not possible")
+    arrays, columns = cortex.arrays, placings.columns
+    if int(columns.max()) >= arrays.states.size:
+        columns = columns[columns < arrays.states.size]
+    states.check_held(arrays.states, arrays.concepts, columns)
+
+
+def _are_there(cortex: Cortex, placings: Placings, names: Ints, operations: Ints) -> bool:
+    """Tell whether concepts are on columns at operations, once what these placed has been done."""
+    there = homes_of(cortex, names) != NOWHERE
+    count = placings.kinds.size
+    if count:
+        _, numbers = np.unique(np.concatenate((placings.concepts, names)), return_inverse=True)
+        span = int(max(placings.operations[-1], operations.max())) - cortex.operations + 1
+        keys = numbers * span + (np.concatenate((placings.operations, operations)) - cortex.operations)
+        order = np.argsort(keys[:count], kind="stable")
+        latest = order[np.searchsorted(keys[:count], keys[count:], side="right", sorter=order) - 1]
+        placed = (numbers[latest] == numbers[count:]) & (keys[latest] <= keys[count:])
+        there[placed] = placings.kinds[latest[placed]] <= Kind.JOIN
+    return bool(there.all())
+
+
+def homes_of(cortex: Cortex, names: Ints) -> Ints:
+    """Return the columns int64[n] on which concepts with names are before a batch, NOWHERE when on none."""
+    homes = np.full(names.size, NOWHERE, dtype=np.int64)
+    known = names >= 0
+    homes[known] = cortex.concepts.columns[names[known]]
+    return homes

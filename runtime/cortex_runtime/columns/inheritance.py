@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from cortex_runtime.columns.concepts import NOWHERE
 from cortex_runtime.columns.identifiers import NO_ROW
-from cortex_runtime.columns.model import INHERITS, MAX_ANCESTORS
+from cortex_runtime.columns.model import MAX_ANCESTORS
+from cortex_runtime.columns.relationships import PARENTS
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
@@ -21,21 +22,18 @@ _NOBODY = np.zeros(0, dtype=np.int64)
 
 def parent_of(cortex: Cortex, row: int) -> int:
     """Return the row of a concept's parent, also of one that has not come yet; -1 when it has none."""
-    inherits = cortex.relationships.types.index(INHERITS) if INHERITS in cortex.relationships.types else -1
-    for target, type_id, _ in cortex.relationships.of(row):
-        if type_id == inherits:
-            return target
-    return -1
+    edges = cortex.relationships.leaving(np.array([row], dtype=np.int64))
+    parents = edges.targets[edges.types == PARENTS]
+    return int(parents[0]) if parents.size else -1
 
 
 def parents_of(cortex: Cortex, rows: Rows) -> Rows:
     """Return the row of each parent of rows int64[n], -1 where there is none, or it has not come yet."""
     parents = np.full(rows.size, -1, dtype=np.int64)
-    if INHERITS in cortex.relationships.types:
-        edges, _ = cortex.relationships.leaving(rows, cortex.relationships.count_leaving(rows))
-        inherits = edges.types == cortex.relationships.types.index(INHERITS)
-        parents[edges.sources[inherits]] = edges.targets[inherits]
-        parents[(parents >= 0) & (cortex.concepts.columns[parents] == NOWHERE)] = -1
+    edges = cortex.relationships.leaving(rows)
+    inherits = edges.types == PARENTS
+    parents[edges.sources[inherits]] = edges.targets[inherits]
+    parents[(parents >= 0) & (cortex.concepts.columns[parents] == NOWHERE)] = -1
     return parents
 
 
@@ -51,13 +49,8 @@ def ancestors_of(cortex: Cortex, row: int) -> list[int]:
 
 def children_of(cortex: Cortex, rows: Rows) -> Rows:
     """Return the rows of the concepts whose parent is in one of the rows int64[n]."""
-    relationships = cortex.relationships
-    known = rows[rows < relationships.incoming.size]
-    if not relationships.incoming[known].any() or INHERITS not in relationships.types:
-        return _NOBODY
-    edges = relationships.all()
-    inherits = relationships.types.index(INHERITS)
-    children: Rows = edges.sources[(edges.types == inherits) & np.isin(edges.targets, known)]
+    edges = cortex.relationships.arriving(rows)
+    children: Rows = edges.sources[edges.types == PARENTS]
     return children
 
 

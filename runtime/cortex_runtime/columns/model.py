@@ -22,6 +22,7 @@ MAX_TAGS = 1024
 MAX_GROUPS = 16
 MAX_DIMENSION = 65_535
 INHERITS = "inherits"  # the type of the relationship from a concept to the one whose properties it has too
+NEAR_DUPLICATE = "near-duplicate"  # of the relationships that consolidation makes: nothing spreads over them
 MAX_ANCESTORS = 16
 KEY_SHIFT = 40  # a tag is the hash of a property's key above this bit, the hash of its value below
 _END_OF_TAGS = 1 << 64

@@ -2,53 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cortex_runtime.columns.edges import (
+    REMOVED,
+    Compressed,
+    Delta,
+    Edges,
+    Flags,
+    Rows,
+    Store,
+    Weights,
+    edges_at,
+    joined,
+)
 from cortex_runtime.columns.growth import grown
+from cortex_runtime.columns.kernels import Kernels
+from cortex_runtime.columns.merging import Merge, pieces_of
+from cortex_runtime.columns.model import INHERITS, NEAR_DUPLICATE
 
-Rows = npt.NDArray[np.int64]
+NEAR_DUPLICATES, PARENTS = 0, 1  # the numbers of the two types that the engine itself uses
 _SMALLEST_MERGE = 8192
-_REMOVED = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Edges:
-    """A list of edges: sources, targets and types int64[n], weights float32[n]."""
-
-    sources: Rows
-    targets: Rows
-    types: Rows
-    weights: npt.NDArray[np.float32]
 
 
 class Relationships:
-    """Edges by source. New ones wait in a delta that is merged when it is a sixteenth of the rest.
+    """Edges by source and by target. New ones wait in a delta, to be merged piece by piece.
 
-    A merged edge is changed or removed (weight 0) in its place. `incoming` int32[rows] counts, for each
-    target, the edges to it.
+    A merged edge is changed or removed in its place. types: their names by number. count: how many edges
+    there are. incoming int32[rows]: the edges to each row; outgoing int32[rows]: those from it that
+    activation spreads over, all but near-duplicates. Both are at least as long as any row is high.
+    There may be 2**31 - 1 edges.
     """
 
-    def __init__(self) -> None:
-        self.types: list[str] = []
-        self.incoming = np.zeros(0, dtype=np.int32)
+    def __init__(self, kernels: Kernels) -> None:
+        self.types: list[str] = [NEAR_DUPLICATE, INHERITS]
+        self.incoming, self.outgoing = np.zeros((2, 0), dtype=np.int32)
         self.count = 0
-        self._type_ids: dict[str, int] = {}
-        self._starts = np.zeros(1, dtype=np.int64)
-        self._targets = np.zeros(0, dtype=np.int32)
-        self._types = np.zeros(0, dtype=np.uint16)
-        self._weights = np.zeros(0, dtype=np.float32)
-        self._delta: dict[int, dict[tuple[int, int], float]] = {}
-        self._delta_size = 0
+        self._type_ids = {name: number for number, name in enumerate(self.types)}
+        self._kernels = kernels.relationships
+        self._rows = 0
+        self._merge: Merge | None = None
+        self._old: list[npt.NDArray[Any]] = []
+        self._removed = self._removed_before = 0
+        self.compressed = Compressed(self._kernels)
+        self.frozen, self.delta = Delta(self._kernels, 0), Delta(self._kernels, 0)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays; the delta is not counted."""
-        parts = (self.incoming, self._starts, self._targets, self._types, self._weights)
-        return sum(part.nbytes for part in parts)
+        """Bytes held, room to grow included, without what a merge in progress writes."""
+        parts = (self.compressed, self.frozen, self.delta)
+        held = sum(array.nbytes for part in parts for array in part.arrays())
+        return held + self.incoming.nbytes + self.outgoing.nbytes
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what `restore` takes. A merge in progress is not part of it: it is begun anew."""
+        names = [name.encode("utf-8", "surrogatepass") for name in self.types]
+        state: dict[str, npt.NDArray[Any]] = {
+            "type_names": np.frombuffer(b"".join(names), dtype=np.uint8),
+            "type_sizes": np.array([len(name) for name in names], dtype=np.int32),
+            "incoming": self.incoming,
+            "outgoing": self.outgoing,
+        }
+        for prefix, part in self._parts().items():
+            state |= {f"{prefix}_{name}": array for name, array in part.state().items()}
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Become what another one was when it told its state; it goes on in the state's arrays."""
+        raw, ends = state["type_names"].tobytes(), np.cumsum(state["type_sizes"]).tolist()
+        spans = zip([0, *ends], ends, strict=False)
+        self.types = [raw[start:end].decode("utf-8", "surrogatepass") for start, end in spans]
+        self._type_ids = {name: number for number, name in enumerate(self.types)}
+        self.incoming, self.outgoing = state["incoming"], state["outgoing"]
+        self._rows, self.count = self.incoming.size, int(self.incoming.sum())
+        for prefix, part in self._parts().items():
+            own = {
+                name.removeprefix(f"{prefix}_"): array
+                for name, array in state.items()
+                if name.startswith(f"{prefix}_")
+            }
+            part.restore(own)
+        self._merge = None
+        self._removed = int((self.compressed.weights == REMOVED).sum())
+
+    def _parts(self) -> dict[str, Compressed | Delta]:
+        return {"compressed": self.compressed, "frozen": self.frozen, "delta": self.delta}
 
     def type_id(self, name: str) -> int:
         """Return the number of a type, a new one when it is not known."""
@@ -63,163 +105,144 @@ class Relationships:
         type_id = self._type_ids.get(name)
         if type_id is None:
             return False
-        return (type_id, target) in self._delta.get(source, ()) or self._merged(source, target, type_id) >= 0
+        edge = _one(source), _one(target), _one(type_id)
+        return any(
+            place >= 0 and store.weights[place] != REMOVED
+            for store in self._stores()
+            for place in store.find(*edge).tolist()
+        )
 
     def set(self, source: int, target: int, type_id: int, weight: float) -> None:
         """Add an edge, or give it another weight."""
-        place = self._merged(source, target, type_id)
-        if place >= 0:
-            self._weights[place] = weight
-            return
-        edges = self._delta.setdefault(source, {})
-        if (type_id, target) not in edges:
-            self.incoming = grown(self.incoming, target + 1)
-            self.incoming[target] += 1
-            self.count += 1
-            self._delta_size += 1
-        edges[type_id, target] = weight
-        if self._delta_size >= max(_SMALLEST_MERGE, self._targets.size // 16):
-            self.merge()
+        self.set_many(_one(source), _one(target), _one(type_id), np.array([weight], dtype=np.float32))
+
+    def set_many(self, sources: Rows, targets: Rows, types: Rows, weights: Weights) -> None:
+        """Do `set` for each edge, in order: sources, targets and types (their numbers) int64[n]."""
+        self._make_room(int(max(sources.max(initial=-1), targets.max(initial=-1))) + 1)
+        new = np.ones(sources.size, dtype=np.bool_)
+        for store in (self.compressed, self.frozen):
+            if store.weights.size:
+                places = store.find(sources, targets, types)
+                there = np.flatnonzero(places >= 0)
+                there = there[store.weights[places[there]] != REMOVED]
+                store.put(places[there], weights[there])
+                new[there] = False
+        if not new.all():
+            sources, targets, types, weights = sources[new], targets[new], types[new], weights[new]
+        added = self.delta.enter(sources, targets, types, weights)
+        self._count(sources[added], targets[added], types[added], 1)
 
     def remove(self, source: int, target: int, type_id: int) -> bool:
         """Remove an edge; tell whether there was one."""
-        edges = self._delta.get(source, {})
-        if edges.pop((type_id, target), None) is not None:
-            self._delta_size -= 1
-            if not edges:
-                del self._delta[source]
-        else:
-            place = self._merged(source, target, type_id)
-            if place < 0:
-                return False
-            self._weights[place] = _REMOVED
-        self.incoming[target] -= 1
-        self.count -= 1
-        return True
+        return bool(self.remove_many(_one(source), _one(target), _one(type_id))[0])
+
+    def remove_many(self, sources: Rows, targets: Rows, types: Rows) -> Flags:
+        """Do `remove` for each edge, in order."""
+        removed = np.zeros(sources.size, dtype=np.bool_)
+        for store in self._stores():
+            places = store.find(sources, targets, types)
+            there = np.flatnonzero(places >= 0)
+            there = there[store.weights[places[there]] != REMOVED]
+            if there.size > 1:
+                there = there[np.unique(places[there], return_index=True)[1]]
+            self._put_removed(store, places[there])
+            removed[there] = True
+        self._count(sources[removed], targets[removed], types[removed], -1)
+        return removed
 
     def drop(self, row: int) -> list[int]:
         """Remove all edges from and to a row; return the targets of those from it."""
-        targets = []
-        for target, type_id, _ in list(self.of(row)):
-            self.remove(row, target, type_id)
-            targets.append(target)
-        if row < self.incoming.size and self.incoming[row]:
-            for source, type_id in list(self._to(row)):
-                self.remove(source, row, type_id)
+        targets: list[int] = []
+        for store in self._stores():
+            for leaving in (True, False):
+                places = store.leaving(_one(row))[1] if leaving else store.arriving(_one(row))
+                places = places[store.weights[places] != REMOVED]
+                edges = edges_at(store, places)
+                self._put_removed(store, places)
+                self._count(edges.sources, edges.targets, edges.types, -1)
+                targets += edges.targets.tolist() if leaving else []
         return targets
 
     def of(self, row: int) -> Iterator[tuple[int, int, float]]:
         """Yield (target, type, weight) of the edges from a row."""
-        if row + 1 < self._starts.size:
-            part = slice(int(self._starts[row]), int(self._starts[row + 1]))
-            lists = (self._targets[part].tolist(), self._types[part].tolist(), self._weights[part].tolist())
-            for target, type_id, weight in zip(*lists, strict=True):
-                if weight != _REMOVED:
-                    yield target, type_id, weight
-        for (type_id, target), weight in self._delta.get(row, {}).items():
-            yield target, type_id, weight
+        edges = self.leaving(_one(row))
+        yield from zip(edges.targets.tolist(), edges.types.tolist(), edges.weights.tolist(), strict=True)
 
     def count_leaving(self, rows: Rows) -> int:
-        """Return how many edges `leaving` looks at for rows int64[n]."""
-        starts, ends = self._bounds(rows)
-        recent = sum([len(self._delta.get(row, ())) for row in rows.tolist()]) if self._delta else 0
-        return int((ends - starts).sum()) + recent
+        """Return how many edges activation would spread over from rows int64[n]."""
+        return int(self.outgoing[rows[rows < self._rows]].sum())
 
-    def leaving(self, rows: Rows, limit: int) -> tuple[Edges, bool]:
-        """Return the edges from rows (sources are indexes into `rows`), and whether the limit cut them."""
-        starts, ends = self._bounds(rows)
-        lengths = ends - starts
-        cut = int(lengths.sum()) > limit
-        if cut:
-            lengths = np.minimum(lengths, np.maximum(0, limit - (np.cumsum(lengths) - lengths)))
-        sources = np.repeat(np.arange(rows.size), lengths)
-        offsets = np.arange(sources.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        places = np.repeat(starts, lengths) + offsets
-        places, sources = places[live := self._weights[places] != _REMOVED], sources[live]
-        merged = Edges(
-            sources,
-            self._targets[places].astype(np.int64),
-            self._types[places].astype(np.int64),
-            self._weights[places],
-        )
-        recent = self._leaving_delta(rows)
-        room = limit - merged.sources.size
-        edges = _joined(merged, _edges(recent[:room])) if recent[:room] else merged
-        return edges, cut or len(recent) > room
+    def leaving(self, rows: Rows) -> Edges:
+        """Return the edges from rows, in no order; sources are indexes into `rows`."""
+        found = []
+        for store in self._stores():
+            owners, places = store.leaving(rows)
+            alive = store.weights[places] != REMOVED
+            found.append(edges_at(store, places[alive], owners[alive]))
+        return joined(found)
+
+    def arriving(self, rows: Rows) -> Edges:
+        """Return the edges to rows, each once for each time that its target is in `rows`, in no order."""
+        found = []
+        for store in self._stores():
+            places = store.arriving(rows)
+            found.append(edges_at(store, places[store.weights[places] != REMOVED]))
+        return joined(found)
 
     def all(self) -> Edges:
         """Return all edges, in no order."""
-        live = np.flatnonzero(self._weights != _REMOVED)
-        sources = np.repeat(np.arange(self._starts.size - 1), np.diff(self._starts))[live]
-        merged = Edges(
-            sources,
-            self._targets[live].astype(np.int64),
-            self._types[live].astype(np.int64),
-            self._weights[live],
-        )
-        recent = [(s, t, k, w) for s, edges in self._delta.items() for (k, t), w in edges.items()]
-        return _joined(merged, _edges(recent)) if recent else merged
+        return joined([edges_at(store, np.flatnonzero(store.weights)) for store in self._stores()])
+
+    # Merging.
+
+    def waiting(self) -> int:
+        """Return how many pieces of merging wait, 0 while what there is to merge is not worth it."""
+        if self._merge is not None:
+            return self._merge.left
+        if self._old:
+            return len(self._old)
+        size = self.compressed.weights.size
+        due = max(self.delta.used, self._removed) >= max(_SMALLEST_MERGE, size // 16) or self.frozen.used
+        return pieces_of(size, self.delta.used, self._rows) if due else 0
+
+    def step(self) -> None:
+        """Merge a piece, of a millisecond or two; the first of a merge begins it."""
+        if self._old:
+            self._old.pop()  # to give back a lot of memory takes a while
+        elif self._merge is None:
+            if not self.frozen.used:  # else a merge was begun before a restart
+                self.frozen, self.delta = self.delta, Delta(self._kernels, self._rows)
+            self._removed_before = self._removed
+            self._merge = Merge(self._kernels, self.compressed, self.frozen, self._rows)
+        elif (merged := self._merge.step()) is not None:
+            self._removed -= self._removed_before
+            self._old = [*self.compressed.arrays(), *self.frozen.arrays()]
+            self.compressed, self.frozen, self._merge = merged, Delta(self._kernels, 0), None
 
     def merge(self) -> None:
-        """Merge the delta into the compressed rows."""
-        edges = self.all()
-        order = np.argsort(edges.sources, kind="stable")
-        rows = int(edges.sources.max(initial=-1)) + 1
-        self._starts = np.zeros(rows + 1, dtype=np.int64)
-        np.cumsum(np.bincount(edges.sources, minlength=rows), out=self._starts[1:])
-        self._targets = edges.targets[order].astype(np.int32)
-        self._types = edges.types[order].astype(np.uint16)
-        self._weights = edges.weights[order]
-        self._delta.clear()
-        self._delta_size = 0
+        """Merge all of the delta now, however long it takes: to load with, not to serve with."""
+        while self._merge is not None or self._old or self.frozen.used or self.delta.used or self._removed:
+            self.step()
 
-    def _merged(self, source: int, target: int, type_id: int) -> int:
-        if source + 1 >= self._starts.size:
-            return -1
-        start, end = int(self._starts[source]), int(self._starts[source + 1])
-        for place in range(start, end) if end - start <= 8 else ():
-            if self._targets[place] == target and self._types[place] == type_id and self._weights[place]:
-                return place
-        if end - start <= 8:
-            return -1
-        same = (self._targets[start:end] == target) & (self._types[start:end] == type_id)
-        places = np.flatnonzero(same & (self._weights[start:end] != _REMOVED))
-        return start + int(places[0]) if places.size else -1
+    def _stores(self) -> list[Store]:
+        """Return where there are edges; the edges of one source, target and type are in one of them."""
+        stores: list[Store] = [self.compressed]
+        return stores + [delta for delta in (self.frozen, self.delta) if delta.used]
 
-    def _to(self, row: int) -> Iterator[tuple[int, int]]:
-        for place in np.flatnonzero((self._targets == row) & (self._weights != _REMOVED)).tolist():
-            yield int(np.searchsorted(self._starts, place, side="right")) - 1, int(self._types[place])
-        for source, edges in self._delta.items():
-            yield from ((source, type_id) for type_id, target in edges if target == row)
+    def _put_removed(self, store: Store, places: Rows) -> None:
+        store.put(places, np.zeros(places.size, dtype=np.float32))
+        if store is not self.delta:
+            self._removed += places.size
 
-    def _bounds(self, rows: Rows) -> tuple[Rows, Rows]:
-        last = self._starts.size - 1
-        return self._starts[np.minimum(rows, last)], self._starts[np.minimum(rows + 1, last)]
+    def _count(self, sources: Rows, targets: Rows, types: Rows, step: int) -> None:
+        np.add.at(self.incoming, targets, step)
+        np.add.at(self.outgoing, sources[types != NEAR_DUPLICATES], step)
+        self.count += step * sources.size
 
-    def _leaving_delta(self, rows: Rows) -> list[tuple[int, int, int, float]]:
-        delta = self._delta
-        return [
-            (index, target, type_id, weight)
-            for index, row in enumerate(rows.tolist() if delta else ())
-            if row in delta
-            for (type_id, target), weight in delta[row].items()
-        ]
+    def _make_room(self, rows: int) -> None:
+        self._rows = max(self._rows, rows)
+        self.incoming, self.outgoing = grown(self.incoming, rows), grown(self.outgoing, rows)
 
 
-def _edges(rows: list[tuple[int, int, int, float]]) -> Edges:
-    sources, targets, types, weights = zip(*rows, strict=True)
-    return Edges(
-        np.array(sources, dtype=np.int64),
-        np.array(targets, dtype=np.int64),
-        np.array(types, dtype=np.int64),
-        np.array(weights, dtype=np.float32),
-    )
-
-
-def _joined(first: Edges, second: Edges) -> Edges:
-    return Edges(
-        np.concatenate((first.sources, second.sources)),
-        np.concatenate((first.targets, second.targets)),
-        np.concatenate((first.types, second.types)),
-        np.concatenate((first.weights, second.weights)),
-    )
+def _one(number: int) -> Rows:
+    return np.array([number], dtype=np.int64)

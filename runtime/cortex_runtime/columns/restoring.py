@@ -76,23 +76,17 @@ def _relate(cortex: Cortex, edges: list[RelationshipRecord]) -> None:
     unknown = np.flatnonzero(sources == NO_ROW)
     if unknown.size:
         raise ValueError(f"a relationship is from {edges[unknown[0]].source.hex()}, which is no concept")
-    targets = _rows_for(cortex, [edge.target for edge in edges])
+    ids = _array_of([edge.target for edge in edges])
+    targets = concepts.insert_named(ids, concepts.name(ids))
+    types = np.array([relationships.type_id(edge.type) for edge in edges], dtype=np.int64)
+    weights = np.array([edge.weight for edge in edges], dtype=np.float32)
+    relationships.set_many(sources, targets, types, weights)
+    relationships.merge()
     parents: dict[int, int] = {}
     for edge, source, target in zip(edges, sources.tolist(), targets.tolist(), strict=True):
-        relationships.set(source, target, relationships.type_id(edge.type), float(np.float32(edge.weight)))
         if edge.type == INHERITS and parents.setdefault(source, target) != target:
             raise ValueError(f"concept {edge.source.hex()} has two parents")
     _check_ancestors(cortex, parents)
-
-
-def _rows_for(cortex: Cortex, ids: list[bytes]) -> Rows:
-    """Return the rows of ids, new ones for those that are not known."""
-    rows = cortex.concepts.rows_of(_array_of(ids))
-    new = list(dict.fromkeys(ids[place] for place in np.flatnonzero(rows == NO_ROW).tolist()))
-    if new:
-        cortex.concepts.insert_many(_array_of(new))
-        rows = cortex.concepts.rows_of(_array_of(ids))
-    return rows
 
 
 def _array_of(ids: list[bytes]) -> npt.NDArray[np.uint8]:
@@ -128,6 +122,7 @@ def _fill_columns(cortex: Cortex, records: list[ConceptRecord]) -> None:
         raise ValueError("concepts on the same column have different bits")
     np.add.at(arrays.concepts, columns, 1)
     np.maximum.at(arrays.last_operation, columns, [record.operation for record in records])
+    arrays.activation[columns] = 1
     used = np.flatnonzero(arrays.concepts)
     cortex.postings.add(used, arrays.bits[used])
     cortex.columns = used.size
@@ -142,7 +137,8 @@ def _rest(cortex: Cortex) -> None:
     wins = arrays.last_operation[used]
     refractory = wins + cortex.settings.refractory > cortex.operations
     arrays.states[used] = np.where(refractory, State.REFRACTORY, State.ALLOCATED)
-    cortex.recent_wins = list(zip(wins[refractory].tolist(), used[refractory].tolist(), strict=True))
+    recent = np.stack((wins[refractory], used[refractory]), axis=1)
+    cortex.recent_wins = recent[np.argsort(recent[:, 0])]
     empty = np.flatnonzero(arrays.concepts[:watermark] == 0)
     arrays.states[empty] = State.REFRACTORY
-    cortex.free.restore(watermark, empty.tolist(), until)
+    cortex.free.begin(watermark, empty, until)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cortex_runtime.columns.concepts import NOWHERE
+from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.rooms import distinct
 
 if TYPE_CHECKING:
@@ -27,15 +27,40 @@ class _Hop:
     types: Rows
 
 
+class Scratch:
+    """What the spreads of one cortex share, so that none has to clear an array of all rows.
+
+    activations float64[rows], zeros but for the rows that the latest spread touched; slots int32[rows],
+    zeros between hops.
+    """
+
+    def __init__(self) -> None:
+        self.activations = np.zeros(0, dtype=np.float64)
+        self.slots = np.zeros(0, dtype=np.int32)
+        self.touched: list[Rows] = []
+
+    def begin(self, rows: int) -> None:
+        """Clear what the latest spread left, and make room for rows."""
+        for part in self.touched:
+            self.activations[part] = 0
+        self.touched = []
+        self.activations, self.slots = grown(self.activations, rows), grown(self.slots, rows)
+
+
 class Spread:
     """Activation that went out from seeds: a row's is the best product over a path of as many edges as hops.
 
-    Each edge hands on source's activation · decay · weight. activations: float64 of all rows.
+    Each edge hands on source's activation · decay · weight. Of edges that bring the same, that from the
+    lowest row counts, then that of the lowest type. activations: float64 of all rows, valid until the next
+    spread of the same cortex begins.
     """
 
     def __init__(self, cortex: Cortex, seeds: Rows, activations: npt.NDArray[np.float64]) -> None:
         self._relationships, self._columns = cortex.relationships, cortex.concepts.columns
-        self.activations = np.zeros(self._columns.size, dtype=np.float64)
+        self._kernels, self._scratch = cortex.kernels.spreading, cortex.spreading
+        self._scratch.begin(self._columns.size)
+        self._scratch.touched.append(seeds)
+        self.activations = self._scratch.activations
         self.activations[seeds] = activations
         self._frontier = seeds
         self._hops: list[_Hop] = []
@@ -46,17 +71,13 @@ class Spread:
 
     def hop(self, decay: float) -> bool:
         """Follow all edges of the rows whose activation rose in the last hop; tell whether any other rose."""
-        frontier = self._frontier
-        edges, _ = self._relationships.leaving(frontier, self.edges_ahead())
-        arriving = self.activations[frontier[edges.sources]] * decay * edges.weights
-        rising = (arriving > self.activations[edges.targets]) & (self._columns[edges.targets] != NOWHERE)
-        targets = edges.targets[rising]
-        order = np.lexsort((-arriving[rising], targets))
-        first = order[np.diff(targets[order], prepend=-1) > 0]
-        kept = np.flatnonzero(rising)[first]
-        hop = _Hop(edges.targets[kept], frontier[edges.sources[kept]], edges.types[kept])
-        self.activations[hop.targets] = arriving[kept]
+        slots = self._scratch.slots
+        raised = self._kernels.hop(
+            self._relationships, self._columns, self.activations, slots, self._frontier, decay
+        )
+        hop = _Hop(*raised)
         self._hops.append(hop)
+        self._scratch.touched.append(hop.targets)
         self._frontier = hop.targets
         return bool(hop.targets.size)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
+States = npt.NDArray[np.uint8]
 
 
 class State(IntEnum):
@@ -29,32 +32,55 @@ LEGAL: dict[State, frozenset[State]] = {
     State.ALLOCATED: frozenset({State.ACTIVATED, State.REFRACTORY, State.AVAILABLE}),
     State.REFRACTORY: frozenset({State.ACTIVATED, State.ALLOCATED}),
 }
-
-# What an applied decision does to a column: the states it passes.
-TAKE = (State.AVAILABLE, State.ACTIVATED, State.COMPETING, State.ALLOCATED, State.REFRACTORY)
-WIN = (State.ALLOCATED, State.ACTIVATED, State.COMPETING, State.ALLOCATED, State.REFRACTORY)
-WIN_AGAIN = (State.REFRACTORY, State.ACTIVATED, State.COMPETING, State.ALLOCATED, State.REFRACTORY)
-REST = (State.REFRACTORY, State.ALLOCATED)
-FREE = (State.ALLOCATED, State.AVAILABLE)
-PASSAGES = (TAKE, WIN, WIN_AGAIN, REST, FREE)
+ILLEGAL = 255
 
 
 class IllegalTransitionError(ValueError):
     """A decision asks of a column what its state does not allow."""
 
 
-def pass_through(
-    states: npt.NDArray[np.uint8], columns: npt.NDArray[np.int64], *passages: tuple[State, ...]
-) -> None:
-    """Take columns, each once, through one of the passages that end alike. Raises before anything changes."""
-    allowed = [passage[0] for passage in passages]
+def passages(*each: tuple[State, ...]) -> States:
+    """Return, uint8[5], the state at the end of the passage that begins in each state, ILLEGAL where none does.
+
+    Raises IllegalTransitionError when LEGAL does not allow a passage.
+    """
+    ends = np.full(len(State), ILLEGAL, dtype=np.uint8)
+    for passage in each:
+        for before, after in pairwise(passage):
+            if after not in LEGAL[before]:
+                raise IllegalTransitionError(f"{after.name} does not follow {before.name}")
+        ends[passage[0]] = passage[-1]
+    return ends
+
+
+# What a decision does to a column, or time: the states it passes. Nothing else stores any.
+_COMPETE = (State.ACTIVATED, State.COMPETING, State.ALLOCATED, State.REFRACTORY)
+TAKE = passages((State.AVAILABLE, *_COMPETE))
+WIN = passages((State.ALLOCATED, *_COMPETE), (State.REFRACTORY, *_COMPETE))
+REST = passages((State.REFRACTORY, State.ALLOCATED))
+FREE = passages((State.ALLOCATED, State.AVAILABLE), (State.REFRACTORY, State.ALLOCATED, State.AVAILABLE))
+# From what an empty column, and one that has concepts, may go on.
+_HELD = np.stack((np.minimum(TAKE, REST), WIN))
+
+
+def check_held(states: States, concepts: npt.NDArray[np.int32], columns: npt.NDArray[np.int64]) -> None:
+    """Raise IllegalTransitionError unless columns int64[n] are in states that fit with what is on them."""
     now = states[columns]
-    legal = now == allowed[0]
-    for start in allowed[1:]:
-        legal |= now == start
-    if not legal.all():
-        column = columns[~legal][0]
-        raise IllegalTransitionError(
-            f"column {column} is {State(states[column]).name}, not {allowed[0].name}"
-        )
-    states[columns] = passages[0][-1]
+    illegal = _HELD[(concepts[columns] > 0).view(np.uint8), now] == ILLEGAL
+    if illegal.any():
+        raise _illegal(states, columns[illegal][0])
+
+
+def pass_through(states: States, columns: npt.NDArray[np.int64], ends: States) -> None:
+    """Take columns int64[n] through passages. Raises IllegalTransitionError before anything changes."""
+    after = ends[states[columns]]
+    illegal = after == ILLEGAL
+    if illegal.any():
+        raise _illegal(states, columns[illegal][0])
+    states[columns] = after
+
+
+def _illegal(states: States, column: np.int64) -> IllegalTransitionError:
+    return IllegalTransitionError(
+        f"column {column} is {State(states[column]).name}, which does not allow what was decided"
+    )

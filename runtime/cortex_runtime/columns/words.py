@@ -1,88 +1,184 @@
-"""Text to words: NFKC, casefolded, in any script."""
+"""Text to words, in any script.
+
+A text is folded: NFKC, casefold, invisible characters left out (joiners, direction marks, variation
+selectors, soft hyphens, Arabic tatweel), decimal digits of all scripts as those of ASCII, the four letters i
+of Turkish as one, NFKC again. So case, canonical and compatibility forms make no difference.
+
+Then it is cut: a word is a letter or digit with the letters, digits and marks that follow it; where a script
+has no spaces, all pairs of adjacent characters instead (Lucene's CJKAnalyzer does the same); each pictograph
+is a word, and so is each flag. Only when there is none of them, punctuation and other signs are words.
+
+Sources: Unicode Standard Annex 15 (normalisation), 44 (properties), Unicode 14, section 5.18 (case folding).
+What kind a character is says the table of characters.py, so that a newer Python changes nothing.
+Time is proportional to the length, for marks in any order too (see _in_order).
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from itertools import pairwise
 
-_ASCII_WORD = re.compile(r"[a-z0-9]+")
-# Blocks of scripts that are written without spaces between words: Thai and Lao, Tibetan, Myanmar, Khmer,
-# kana and Han with their extensions.
-_UNSPACED = (
-    (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF),
-    (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x1B000, 0x1B16F),
-    (0x20000, 0x323AF),
-)  # fmt: skip
-_OTHER, _LETTER, _MARK, _DENSE, _SYMBOL = range(5)
-_kinds: dict[str, int] = {}
+import numpy as np
+
+from cortex_runtime.columns import characters
+from cortex_runtime.columns.characters import (
+    DENSE,
+    DIGIT,
+    FLAG,
+    IGNORED,
+    LETTER,
+    MARK,
+    NEW,
+    PICTURE,
+    SYMBOL,
+)
+
+# For str.translate: everything of ASCII that is no part of a word is a space, letters are small. NUL stays:
+# no word has it, so it can stand between texts.
+ASCII_WORDS = "\0" + "".join(chr(code).lower() if chr(code).isalnum() else " " for code in range(1, 128))
+_SHORT = 1024  # characters: so few marks are put in order quickly enough by any method
+_LONG_RUN = 32  # marks
+_FIRST_ASTRAL = 0x10000
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_DOTLESS_I = "\u0131"
+_HALFWIDTH_VOICE_MARKS = "\uff9e\uff9f"  # letters that normalisation makes marks of
 
 
 class NothingToEncodeError(ValueError):
     """The text has no word and no symbol: it is empty, or only spaces and controls."""
 
 
-def words_of(text: str) -> tuple[list[str], list[str]]:
-    """Return (words, pairs): words between spaces, and character 2-grams of scripts without spaces.
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in order, and the pairs of scripts without spaces (see `is_pair`).
 
-    A text without any of them gives its symbols (emoji, punctuation) as words, one each.
-    Raises NothingToEncodeError when there is none either.
+    Raises NothingToEncodeError when there is neither a word nor a symbol.
     """
-    if text.isascii():
-        found = _ASCII_WORD.findall(text.lower())
-        if found:
-            return found, []
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    words, pairs = _split(folded)
-    if not words and not pairs:
-        words = [character for character in folded if _kind(character) == _SYMBOL]
-        if not words:
-            raise NothingToEncodeError("The text has no word and no symbol, so nothing to find it by.")
-    return words, pairs
+    if text.isascii() and (words := text.translate(ASCII_WORDS).replace("\0", " ").split()):
+        return words
+    folded = fold(text)
+    words = _cut(folded) or _patterns_for(folded).symbol.findall(folded)
+    if not words:
+        raise NothingToEncodeError(
+            f"The text has no word and no symbol, so nothing to find it by: {_emptiness(text)}."
+        )
+    return words
 
 
-def _split(text: str) -> tuple[list[str], list[str]]:
-    words: list[str] = []
-    pairs: list[str] = []
-    run: list[str] = []
-    dense = False
-    for character in text:
-        kind = _kind(character)
-        if run and kind == _MARK:
-            run.append(character)
-            continue
-        if run and (kind not in (_LETTER, _DENSE) or dense != (kind == _DENSE)):
-            _finish(run, dense, words, pairs)
-            run = []
-        if kind in (_LETTER, _DENSE):
-            dense = kind == _DENSE
-            run.append(character)
-    if run:
-        _finish(run, dense, words, pairs)
-    return words, pairs
+def warm_up() -> None:
+    """Compile the regular expressions, which takes 0.1 s, before the first text needs them."""
+    for end in (_FIRST_ASTRAL, characters.CODES):
+        _patterns_below(end)
 
 
-def _finish(run: list[str], dense: bool, words: list[str], pairs: list[str]) -> None:
-    if not dense:
-        words.append("".join(run))
-    elif len(run) == 1:
-        pairs.append(run[0])
-    else:
-        pairs.extend(first + second for first, second in pairwise(run))
+def is_pair(word: str) -> bool:
+    """Tell whether what `words_of` returned is one or two characters of a script without spaces."""
+    return _kind(word[0]) in (DENSE, MARK)
+
+
+def fold(text: str) -> str:
+    """Return a text without what makes no difference: forms, case, invisible characters."""
+    if not _has_new(text):
+        return _fold_known(text)
+    pieces = _patterns_for(text).new.split(text)  # in turn: what Unicode 14 knows, what it does not
+    pieces[::2] = [_fold_known(piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _has_new(text: str) -> bool:
+    if _ASTRAL.search(text) is None:
+        return _patterns_below(_FIRST_ASTRAL).new.search(text) is not None
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return bool((characters.kinds()[codes] & NEW).any())
+
+
+class _Patterns:
+    """The regular expressions of the table of characters, for characters below `end`.
+
+    Python looks through all ranges above U+FFFF one by one, so texts without such characters have their own.
+    """
+
+    def __init__(self, end: int) -> None:
+        def set_of(*kinds: int, also: str = "") -> str:
+            return f"[{characters.set_of(*kinds, also=also, end=end)}]"
+
+        letters, dense = (LETTER, LETTER | NEW, DIGIT), (DENSE, DENSE | NEW)
+        pictures = (PICTURE, PICTURE | NEW)
+        self.word = re.compile(
+            f"{set_of(FLAG)}{{2}}|{set_of(FLAG, *pictures)}"  # first, for they are in few ranges
+            f"|{set_of(*letters)}{set_of(*letters, MARK)}*|{set_of(*dense)}{set_of(*dense, MARK)}*"
+        )
+        self.dense = re.compile(set_of(*dense))
+        self.symbol = re.compile(set_of(SYMBOL))
+        self.folded = re.compile(set_of(IGNORED, DIGIT, also=_DOTLESS_I))
+        self.new = re.compile(f"({set_of(*(kind | NEW for kind in (LETTER, DENSE, PICTURE)))}+)")
+        self.long_run = re.compile(f"{set_of(MARK, also=_HALFWIDTH_VOICE_MARKS)}{{{_LONG_RUN},}}")
+
+
+@cache
+def _patterns_below(end: int) -> _Patterns:
+    return _Patterns(end)
+
+
+def _patterns_for(text: str) -> _Patterns:
+    return _patterns_below(_FIRST_ASTRAL if _ASTRAL.search(text) is None else characters.CODES)
+
+
+def _fold_known(text: str) -> str:
+    folded = _normalized(text).casefold()
+    # The capital I with a dot is i and a dot now; so all four letters of Turkish are one.
+    folded = _patterns_for(folded).folded.sub(_folded, folded).replace("i\u0307", "i")
+    return _normalized(folded)
+
+
+def _folded(match: re.Match[str]) -> str:
+    character = match[0]
+    if character == _DOTLESS_I:
+        return "i"
+    return str(unicodedata.decimal(character)) if _kind(character) == DIGIT else ""
+
+
+def _normalized(text: str) -> str:
+    if len(text) > _SHORT:
+        text = _patterns_for(text).long_run.sub(_in_order, text)
+    return unicodedata.normalize("NFKC", text)
+
+
+def _in_order(match: re.Match[str]) -> str:
+    """Return a run of marks in canonical order (UAX 15, D109).
+
+    Python's normalisation sorts by insertion: a mebibyte of marks in bad order would take it half an hour,
+    and takes it no time when they are in order already.
+    """
+    marks = "".join(unicodedata.normalize("NFKD", mark) for mark in match[0])
+    starters, keys = 0, []
+    for mark in marks:
+        rank = unicodedata.combining(mark)
+        starters += rank == 0
+        keys.append((starters, rank))
+    return "".join(marks[place] for place in sorted(range(len(marks)), key=keys.__getitem__))
+
+
+def _cut(text: str) -> list[str]:
+    patterns = _patterns_for(text)
+    words: list[str] = patterns.word.findall(text)
+    if patterns.dense.search(text) is None:
+        return words
+    cut: list[str] = []
+    for word in words:
+        if len(word) > 1 and is_pair(word):
+            cut.extend(first + second for first, second in pairwise(word))
+        else:
+            cut.append(word)
+    return cut
 
 
 def _kind(character: str) -> int:
-    kind = _kinds.get(character)
-    if kind is None:
-        kind = _kinds[character] = _classify(character)
-    return kind
+    return characters.load()[ord(character)] & ~NEW
 
 
-def _classify(character: str) -> int:
-    category = unicodedata.category(character)
-    if category[0] in "LN":
-        code = ord(character)
-        return _DENSE if any(low <= code <= high for low, high in _UNSPACED) else _LETTER
-    if category[0] == "M":
-        return _MARK
-    return _SYMBOL if category[0] in "SP" else _OTHER
+def _emptiness(text: str) -> str:
+    if not text:
+        return "it is empty"
+    return f"it has only spaces, controls and marks, the first U+{ord(text[0]):04X}"

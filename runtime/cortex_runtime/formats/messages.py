@@ -14,13 +14,19 @@ from msgspec import Meta, Struct
 MAX_BODY_BYTES = 1 << 20
 MAX_BATCH = 1000
 MAX_RELATIONSHIPS = 1000
+MAX_BUDGET = 10_000
+INHERITS = "inherits"  # the type of the relationship from a concept to its parent
 
-TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$")]
-CortexName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$|^[a-z0-9]$")]
-ConceptId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-RelationshipType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# Python's $ also stands before a last newline: hence what follows it.
+TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$(?!\n)")]
+CortexName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
+ConceptId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+RelationshipType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 Weight = Annotated[float, Meta(ge=1e-6, le=1.0)]
 Text = Annotated[str, Meta(min_length=1, max_length=1 << 16)]
+Vector = Annotated[list[float], Meta(min_length=1, max_length=65_535)]
+Scalar = str | int | float | bool
+OneOf = Annotated[list[Scalar], Meta(min_length=1, max_length=1024)]
 
 
 class Message(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -43,12 +49,25 @@ class Relationship(Message, frozen=True, kw_only=True):
     weight: Weight = 1.0
 
 
-class ConceptBody(Message, frozen=True, kw_only=True):
-    """What a client puts. Relationships are added; one of same type and target is replaced."""
+class ConceptBody(Message, omit_defaults=True, frozen=True, kw_only=True):
+    """What a client puts: a text, a vector, or a vector with a text that is only shown.
 
-    text: Text
+    Relationships are added; one of same type and target is replaced. `parent` is the concept whose
+    properties it has too: a relationship of type `inherits`, in place of another one.
+    """
+
+    text: Text | None = None
+    vector: Vector | None = None
     properties: dict[str, Any] = {}
     relationships: Annotated[list[Relationship], Meta(max_length=MAX_RELATIONSHIPS)] = []
+    parent: ConceptId | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is None and self.vector is None:
+            raise ValueError("A concept has a `text`, a `vector` or both")
+        parents = {edge.target for edge in self.relationships if edge.type == INHERITS}
+        if len(parents | ({self.parent} if self.parent else set())) > 1:
+            raise ValueError("A concept has one parent, in `parent` or as a relationship of type `inherits`")
 
 
 class PutOperation(ConceptBody, tag_field="op", tag="put", frozen=True, kw_only=True):
@@ -107,25 +126,48 @@ class BatchResponse(Message, frozen=True, kw_only=True):
 
 
 class Concept(Message, frozen=True, kw_only=True):
-    """A concept as it is stored."""
+    """A concept as it is stored, with what it inherits.
+
+    `properties` are the effective ones: its own, else the nearest ancestor's; one that is null there is
+    hidden. `own_properties` are as they were put. `inherited` has the ancestor's id for each property that
+    is not its own. `ancestors` are the concepts it inherits from, nearest first. `dimension` is the length of
+    its vector, 0 for a text.
+    """
 
     id: str
-    text: str
+    text: str | None
     properties: dict[str, Any]
     column: int
     relationships: list[Relationship]
     key_version: int
+    own_properties: dict[str, Any] = {}
+    inherited: dict[str, str] = {}
+    ancestors: list[str] = []
+    dimension: int = 0
 
 
 class QueryRequest(Message, frozen=True, kw_only=True):
-    """Find by text, or by the text of a stored concept; then spread over relationships up to `hops`."""
+    """Find by text, by vector, or near a stored concept; then spread over relationships up to `hops`.
+
+    `where` filters: of every key a concept has one of the values, its own or an inherited one. `budget` is
+    what the query may cost, in units of 1,024 elementary steps (1,000 unless given). What would cost more is
+    refused when `exact`; else the search is cut short, and the answer says that it is capped.
+    """
 
     text: Text | None = None
+    vector: Vector | None = None
     concept: ConceptId | None = None
+    where: Annotated[dict[str, Scalar | OneOf], Meta(max_length=16)] = {}
     k: Annotated[int, Meta(ge=1, le=100)] = 10
     hops: Annotated[int, Meta(ge=0, le=3)] = 0
     decay: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
+    budget: Annotated[int, Meta(ge=1, le=MAX_BUDGET)] | None = None
+    exact: bool = False
     position: Position | None = None
+
+    def __post_init__(self) -> None:
+        if [self.text, self.vector, self.concept].count(None) != 2:
+            raise ValueError("A query has one of `text`, `vector` and `concept`")
 
 
 class Step(Message, frozen=True, kw_only=True):
@@ -137,11 +179,16 @@ class Step(Message, frozen=True, kw_only=True):
 
 
 class Match(Message, frozen=True, kw_only=True):
-    """One result. `overlap` is the share (0-1) of the query's weight found in the column's bits."""
+    """One result. `overlap` is the share (0-1) of the query's weight found in the column's bits.
+
+    `properties`, `own_properties` and `inherited` are those of Concept.
+    """
 
     id: str
-    text: str
+    text: str | None
     properties: dict[str, Any]
+    own_properties: dict[str, Any]
+    inherited: dict[str, str]
     column: int
     overlap: float
     activation: float
@@ -149,10 +196,14 @@ class Match(Message, frozen=True, kw_only=True):
 
 
 class QueryResponse(Message, frozen=True, kw_only=True):
-    """Results by falling activation."""
+    """Results by falling activation.
+
+    `capped`: the budget ended the search, there may be better ones. `cost`: what it cost at most, in units.
+    """
 
     matches: list[Match]
     capped: bool
+    cost: int
     position: Position
 
 

@@ -18,7 +18,7 @@ from cortex_runtime.formats.messages import MAX_BODY_BYTES, ErrorDetail, ErrorRe
 from cortex_runtime.security.directory import UnknownKey
 from cortex_runtime.security.envelope import CannotOpen
 from cortex_runtime.security.gateway import Caller, Gateway
-from cortex_runtime.server.errors import RequestError
+from cortex_runtime.server.errors import RequestError, code_of
 from cortex_runtime.server.requests import Request, Route, match, parse_position
 from cortex_runtime.server.service import Service
 
@@ -146,6 +146,9 @@ def _address(scope: Scope) -> str:
 def _failure(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
+    code = code_of(error)
+    if code is not None:
+        return RequestError(code, str(error), reason=type(error).__name__)
     if isinstance(error, psycopg.DataError):
         return RequestError("invalid", "A value of the request is not what it should be.", reason=str(error))
     if isinstance(error, Unavailable | psycopg.Error | UnknownKey | KeyringError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from cortex_runtime.changelog.database import Database
 from cortex_runtime.changelog.slots import Slot
+from cortex_runtime.columns import Cortex, DimensionError, Encoding, Wanted
 from cortex_runtime.columns import Match as ColumnMatch
-from cortex_runtime.columns import NothingToEncodeError
 from cortex_runtime.formats.messages import (
     BatchRequest,
     BatchResponse,
@@ -26,8 +27,9 @@ from cortex_runtime.formats.messages import (
     UnrelateOperation,
     encode,
 )
-from cortex_runtime.server.contents import Stored
+from cortex_runtime.server.contents import Stored, check_size
 from cortex_runtime.server.errors import RequestError
+from cortex_runtime.server.inheritance import effective
 
 if TYPE_CHECKING:
     from cortex_runtime.server.requests import Request
@@ -63,77 +65,104 @@ async def batch(service: Service, request: Request) -> bytes:
 
 
 async def get_concept(service: Service, request: Request) -> bytes:
-    """Return one concept with its relationships."""
+    """Return one concept with its relationships and what it inherits."""
     slot = await service.read_slot(request, request.position)
     if isinstance(slot, bytes):
         return slot
     tenant, cortex, name = (request.names[key] for key in ("tenant", "cortex", "concept"))
     record = service.directory.record_id(tenant, cortex, name)
-    source = service.source(slot)
-    stored = (await service.contents.concepts(source, slot, tenant, [record])).get(record)
-    if stored is None:
+    source, lineage = service.source(slot), slot.cortex(tenant, cortex).ancestors_of(record)
+    stored = await service.contents.concepts(source, slot, tenant, [record, *lineage])
+    if record not in stored:
         # The owner may have what was put a moment ago.
         return await service.ask_owner(request, slot.number, _no_concept())
-    entry, key_version = stored
+    entry, key_version, _ = stored[record]
+    ancestors = [stored[each].entry for each in lineage if each in stored]
+    has = effective(entry, ancestors)
     edges = await service.contents.relationships(source, slot, tenant, record)
     return encode(
         Concept(
-            id=entry.id, text=entry.text, properties=entry.properties, column=entry.column,
+            id=entry.id, text=entry.text, properties=has.properties, column=entry.column,
             relationships=[Relationship(type=e.type, target=e.target, weight=e.weight) for e in edges],
-            key_version=key_version,
+            key_version=key_version, own_properties=entry.properties, inherited=has.inherited,
+            ancestors=[ancestor.id for ancestor in ancestors], dimension=entry.dimension,
         )
     )  # fmt: skip
 
 
 async def query(service: Service, request: Request) -> bytes:
-    """Find concepts by text, or near a stored one."""
-    wanted = request.decode(QueryRequest)
-    if (wanted.text is None) == (wanted.concept is None):
-        raise RequestError("invalid", "A query has either text or concept.")
-    slot = await service.read_slot(request, wanted.position)
+    """Find concepts by text or vector, or near a stored one."""
+    asked = request.decode(QueryRequest)
+    slot = await service.read_slot(request, asked.position)
     if isinstance(slot, bytes):
         return slot
     tenant, name = request.names["tenant"], request.names["cortex"]
     source = service.source(slot)
-    text = wanted.text or await _text_of(service, source, slot, tenant, name, wanted.concept or "")
-    try:
-        encoding = service.encoder.encode(text)
-    except NothingToEncodeError as error:
-        raise RequestError("invalid", f"The text cannot be encoded: {error}.") from error
-    result = slot.cortex(tenant, name).query(
-        encoding, wanted.k, hops=wanted.hops, decay=wanted.decay, exact=False
-    )
+    encoding = await _encoding(service, source, slot, request, asked)
+    cortex, wanted = slot.cortex(tenant, name), Wanted(asked.where)
+    _check_dimension(cortex, encoding)
+    result = cortex.query(
+        encoding, asked.k, hops=asked.hops, decay=asked.decay, where=wanted.where, budget=asked.budget,
+        exact=asked.exact,
+    )  # fmt: skip
     position = service.position(slot)
     # A column may have several concepts; they stand beside each other.
     found = [(match, record) for match in result.matches for record in match.ids]
-    found = found[: 2 * wanted.k if wanted.hops else wanted.k]
-    records = {record for match, record in found} | {r for match, _ in found for r in _on_path(match)}
+    found = found[: 2 * asked.k if asked.hops else asked.k]
+    lineages = {record: cortex.ancestors_of(record) for _, record in found}
+    records = {*lineages, *(r for line in lineages.values() for r in line)}
+    records.update(r for match, _ in found for r in _on_path(match))
     stored = await service.contents.concepts(source, slot, tenant, records)
-    matches = [_match(match, record, stored) for match, record in found if record in stored]
-    return encode(QueryResponse(matches=matches, capped=result.capped, position=position))
+    check_size(stored[r] for record, line in lineages.items() for r in (record, *line) if r in stored)
+    matches = [_match(match, record, lineages[record], stored) for match, record in found if record in stored]
+    # What has the same hashes may have other values.
+    held = [match for match in matches if wanted.held_by(match.properties)]
+    return encode(QueryResponse(matches=held, capped=result.capped, cost=result.cost, position=position))
 
 
-async def _text_of(
-    service: Service, source: Database, slot: Slot, tenant: str, cortex: str, concept: str
-) -> str:
-    record = service.directory.record_id(tenant, cortex, concept)
+async def _encoding(
+    service: Service, source: Database, slot: Slot, request: Request, asked: QueryRequest
+) -> Encoding:
+    """Return what to look for. Of a stored concept that came from a vector it is its column's bits."""
+    if asked.text is not None:
+        return service.encoder.encode(asked.text)
+    if asked.vector is not None:
+        return service.encoder.encode_vector(asked.vector)
+    tenant, cortex = request.names["tenant"], request.names["cortex"]
+    record = service.directory.record_id(tenant, cortex, asked.concept or "")
     stored = (await service.contents.concepts(source, slot, tenant, [record])).get(record)
     if stored is None:
         raise _no_concept()
-    return stored[0].text
+    entry = stored.entry
+    if entry.dimension:
+        bits = np.frombuffer(entry.bits, dtype="<u2").astype(np.uint16)
+        return Encoding(bits, entry.words, entry.dimension)
+    return service.encoder.encode(entry.text or "")
+
+
+def _check_dimension(cortex: Cortex, encoding: Encoding) -> None:
+    """Raise DimensionError when a query's vector is of another length than those of the concepts."""
+    known = cortex.properties.dimension
+    if encoding.dimension and known and encoding.dimension != known:
+        raise DimensionError(
+            f"The query's vector has {encoding.dimension} numbers, those of the concepts have {known}."
+        )
 
 
 def _on_path(match: ColumnMatch) -> set[bytes]:
     return {record for step in match.path for record in (step.source, step.target)}
 
 
-def _match(match: ColumnMatch, record: bytes, stored: dict[bytes, Stored]) -> Match:
-    entry = stored[record][0]
+def _match(
+    match: ColumnMatch, record: bytes, lineage: tuple[bytes, ...], stored: dict[bytes, Stored]
+) -> Match:
+    entry = stored[record].entry
+    has = effective(entry, (stored[each].entry for each in lineage if each in stored))
     return Match(
-        id=entry.id, text=entry.text, properties=entry.properties, column=match.column,
-        overlap=match.overlap, activation=match.activation,
+        id=entry.id, text=entry.text, properties=has.properties, own_properties=entry.properties,
+        inherited=has.inherited, column=match.column, overlap=match.overlap, activation=match.activation,
         path=[
-            Step(source=stored[step.source][0].id, type=step.type, target=stored[step.target][0].id)
+            Step(source=stored[step.source].entry.id, type=step.type, target=stored[step.target].entry.id)
             for step in match.path
             if step.source in stored and step.target in stored
         ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,10 +17,20 @@ from cortex_runtime.changelog.entries import (
 from cortex_runtime.changelog.slots import Slot
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.envelope import key_version_of
+from cortex_runtime.server.errors import RequestError
 
 MAX_CACHED = 10_000  # of a slot
+MAX_BYTES = 64 << 20  # of the concepts that one request reads
+FETCHED_AT_ONCE = 64
 READ_TIMEOUT = 3.0
-Stored = tuple[ConceptEntry, int]
+
+
+class Stored(NamedTuple):
+    """A concept's entry, the version of the data key it is sealed with, and its size in bytes."""
+
+    entry: ConceptEntry
+    key_version: int
+    size: int
 
 
 class Contents:
@@ -31,27 +42,36 @@ class Contents:
     async def concepts(
         self, database: Database, slot: Slot, tenant: str, records: Collection[bytes]
     ) -> dict[bytes, Stored]:
-        """Return (entry, key version) by record id; what the database does not have is left out.
+        """Return concepts by record id; what the database does not have is left out.
 
-        Raises Unavailable, CannotOpen or UnknownKey.
+        Raises Unavailable, CannotOpen, UnknownKey, or RequestError (too_large) before it has read much
+        more than 64 MiB.
         """
-        kept = slot.contents
+        kept: dict[tuple[str, bytes], Stored] = slot.contents
         found = {record: kept[tenant, record] for record in records if (tenant, record) in kept}
         missing = [record for record in records if record not in found]
-        if not missing:
-            return found
-        before = slot.seq
+        for start in range(0, len(missing), FETCHED_AT_ONCE):
+            check_size(found.values())
+            found |= await self._fetch(database, slot, tenant, missing[start : start + FETCHED_AT_ONCE])
+        check_size(found.values())
+        return found
+
+    async def _fetch(
+        self, database: Database, slot: Slot, tenant: str, records: list[bytes]
+    ) -> dict[bytes, Stored]:
+        before, found = slot.seq, {}
         async with database.connection(READ_TIMEOUT) as connection:
             cursor = await connection.execute(
                 "select id, operation, entry from concept where slot = %s and tenant = %s and id = any(%s)",
-                [slot.number, tenant, missing], binary=True,
+                [slot.number, tenant, records], binary=True,
             )  # fmt: skip
             rows = await cursor.fetchall()
         for record, operation, sealed in rows:
             plain = self._directory.unseal(concept_place(tenant, record, operation), sealed)
-            found[record] = msgspec.msgpack.decode(plain, type=ConceptEntry), key_version_of(sealed)
+            entry = msgspec.msgpack.decode(plain, type=ConceptEntry)
+            found[record] = Stored(entry, key_version_of(sealed), len(plain))
             if slot.seq == before:  # else what was read may be older than a change applied meanwhile
-                _keep(kept, (tenant, record), found[record])
+                _keep(slot.contents, (tenant, record), found[record])
         return found
 
     async def relationships(
@@ -73,6 +93,15 @@ class Contents:
             for type_id, target, sealed in rows
         ]
         return sorted(entries, key=lambda entry: (entry.type, entry.target))
+
+
+def check_size(concepts: Iterable[Stored]) -> None:
+    """Raise RequestError (too_large) when concepts are more than a request may read or answer with."""
+    if sum(concept.size for concept in concepts) > MAX_BYTES:
+        raise RequestError(
+            "too_large",
+            f"The concepts and what they inherit from have more than {MAX_BYTES >> 20} MiB: ask for fewer.",
+        )
 
 
 def _keep(kept: dict[tuple[str, bytes], Stored], key: tuple[str, bytes], stored: Stored) -> None:

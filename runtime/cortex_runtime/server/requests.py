@@ -49,7 +49,9 @@ class Request:
         try:
             return msgspec.json.decode(self.body, type=kind)
         except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RequestError("invalid", f"The body is not what this route takes: {error}.") from None
+            raise RequestError(
+                "invalid", f"The body is not what this route takes: {error}.", reason="malformed body"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Service:
             except OutcomeUnknown as error:
                 raise RequestError("outcome_unknown", UNKNOWN, reason=str(error)) from error
             except Rejected as error:
-                raise _unless_sent(RequestError(error.code, str(error)), sent) from error
+                raise _unless_sent(await self._refusal(slot, tenant, error), sent) from error
             except RequestError as error:
                 raise _unless_sent(error, sent) from error
             if request.forwarded or time.monotonic() > deadline:
@@ -187,7 +187,18 @@ class Service:
             raise NotAnswered(f"{owner.name} answered {status}") from None
         if error.code == "unavailable":
             raise NotReached(error.message)
-        raise RequestError(error.code, error.message)
+        raise RequestError(error.code, error.message, reason="as the owner answered")
+
+    async def _refusal(self, slot: int, tenant: str, rejection: Rejected) -> RequestError:
+        """Return a rejection with the names of all concepts in it."""
+        message = str(rejection)
+        stored = await self.contents.concepts(
+            self.primary, self.replica.slots[slot], tenant, rejection.unnamed
+        )
+        for record in rejection.unnamed:
+            name = repr(stored[record].entry.id) if record in stored else "(one that is not there yet)"
+            message = message.replace(record.hex(), name)
+        return RequestError(rejection.code, message, reason="a write that cannot be done")
 
     async def _reached(self, slot: int, position: Position | None) -> bool:
         if position is None:

@@ -16,7 +16,7 @@ import numpy as np
 from columnbench import corpus
 from columnbench.contestants import TOP, Case, LeftOut
 from columnbench.encoded import BATCH, Encoded, FullScan, padded, read_frames, span, write_frames
-from cortex_runtime.columns import Cortex, Decisions, Encoder, Encoding, Put, QueryResult
+from cortex_runtime.columns import Cortex, Decisions, Encoder, Encoding, Encodings, Put, QueryResult
 from cortex_runtime.columns.decisions import Kind
 from cortex_runtime.columns.model import QueryTooComplexError
 
@@ -65,8 +65,8 @@ class Recorder:
         inserted = corpus.read_lines(case.directory, "extras")[: case.turns * case.batches * BATCH]
         encodings = self._encoder.encode_many([*texts, *inserted])
         seconds = {"encoding everything, s": perf_counter() - begun}
-        np.save(case.encoded / "rows.npy", padded(each.bits for each in encodings))
-        np.save(case.encoded / "words.npy", np.array([each.words for each in encodings], dtype=np.uint8))
+        np.save(case.encoded / "rows.npy", encodings.rows)
+        np.save(case.encoded / "words.npy", encodings.words)
         begun = perf_counter()
         write_frames(case.encoded / "base.bin", self._decisions(0, encodings[: case.columns], tell=True))
         seconds["competing and applying everything, s"] = perf_counter() - begun
@@ -77,7 +77,7 @@ class Recorder:
             write_frames(case.encoded / f"turn-{turn}.bin", self._decisions(first, encodings[first:end]))
         return seconds
 
-    def _decisions(self, first: int, encodings: list[Encoding], *, tell: bool = False) -> Iterator[bytes]:
+    def _decisions(self, first: int, encodings: Encodings, *, tell: bool = False) -> Iterator[bytes]:
         tenth = max(BATCH, len(encodings) // 10)
         begun = perf_counter()
         for at in range(0, len(encodings), BATCH):

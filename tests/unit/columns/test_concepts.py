@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from cortex_runtime.columns.concepts import NOWHERE, Concepts
 from cortex_runtime.columns.identifiers import NO_ROW, Identifiers
+from cortex_runtime.columns.kernels import Kernels
+from cortex_runtime.columns.kernels.numpy_identifiers import homes
 from unit.columns.worlds import identifier
 
 
@@ -40,8 +42,8 @@ class Model:
 def same_home(table: Identifiers, count: int) -> list[bytes]:
     """Ids whose search begins at the last three slots, so that they meet, and go on at the first ones."""
     ids = array_of([identifier(number) for number in range(200_000)])
-    homes = table._homes(ids.view(np.uint64))
-    return [ids[place].tobytes() for place in np.flatnonzero(homes >= table._slots.size - 3)[:count]]
+    home = homes(table, ids.view(np.uint64))
+    return [ids[place].tobytes() for place in np.flatnonzero(home >= table.slots.size - 3)[:count]]
 
 
 MEETING = same_home(Identifiers(), 40)
@@ -59,23 +61,31 @@ PATTERNS: dict[str, Callable[[int], bytes]] = {
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["insert", "insert many", "discard"]),
-            st.lists(st.sampled_from(MEETING), min_size=1, max_size=30, unique=True),
+            st.sampled_from(["insert", "insert many", "insert named", "discard"]),
+            st.lists(st.sampled_from(MEETING), min_size=1, max_size=60),
         ),
         max_size=25,
     )
 )
-@settings(max_examples=200, deadline=None)
-def test_ids_that_meet_are_found_whatever_came_and_went(steps: list[tuple[str, list[bytes]]]) -> None:
-    table, model = Identifiers(), Model()
+@settings(max_examples=100, deadline=None)
+def test_ids_that_meet_are_found_whatever_came_and_went(
+    kernels: Kernels, steps: list[tuple[str, list[bytes]]]
+) -> None:
+    table, model = Identifiers(kernels), Model()
     for what, ids in steps:
         if what == "insert":
             assert [table.insert(each) for each in ids] == [model.insert(each) for each in ids]
+        elif what == "insert named":
+            names = table.name(array_of(ids))
+            first = [-2 - ids.index(each) for each in ids]
+            assert names.tolist() == [model.rows.get(*each) for each in zip(ids, first, strict=True)]
+            rows = table.insert_named(array_of(ids), names)
+            assert rows.tolist() == [model.insert(each) for each in ids]
         elif what == "insert many":
-            new = [each for each in ids if each not in model.rows]
+            new = list(dict.fromkeys(each for each in ids if each not in model.rows))
             assert table.insert_many(array_of(new)).tolist() == [model.insert(each) for each in new]
         else:
-            for each in [each for each in ids if each in model.rows]:
+            for each in {each: 0 for each in ids if each in model.rows}:
                 table.discard(model.rows[each])
                 model.discard(each)
         expected = [model.rows.get(each, NO_ROW) for each in MEETING]
@@ -89,20 +99,20 @@ def test_ids_that_meet_are_found_whatever_came_and_went(steps: list[tuple[str, l
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_any_pattern_of_ids_spreads(pattern: str) -> None:
-    table, ids = Identifiers(), array_of([PATTERNS[pattern](number) for number in range(50_000)])
+def test_any_pattern_of_ids_spreads(pattern: str, kernels: Kernels) -> None:
+    table, ids = Identifiers(kernels), array_of([PATTERNS[pattern](number) for number in range(50_000)])
     rows = table.insert_many(ids)
     assert rows.tolist() == list(range(50_000))
     assert (table.rows_of(ids) == rows).all()
-    places = np.flatnonzero(table._slots != NO_ROW)
-    homes = table._homes(table._words[table._slots[places]])
-    away = (places - homes) & (table._slots.size - 1)
+    places = np.flatnonzero(table.slots != NO_ROW)
+    home = homes(table, table.words[table.slots[places]])
+    away = (places - home) & (table.slots.size - 1)
     assert away.mean() < 0.6  # at a load of .38; what hashes at random would have is .31
     assert away.max() < 60
 
 
-def test_growing_by_portions_and_shrinking_gives_a_table_that_finds_what_is_left() -> None:
-    table, ids = Identifiers(), array_of([identifier(number) for number in range(20_000)])
+def test_growing_by_portions_and_shrinking_gives_a_table_that_finds_what_is_left(kernels: Kernels) -> None:
+    table, ids = Identifiers(kernels), array_of([identifier(number) for number in range(20_000)])
     for start in range(0, 20_000, 700):
         table.insert_many(ids[start : start + 700])
     for row in range(0, 20_000, 3):
@@ -114,8 +124,8 @@ def test_growing_by_portions_and_shrinking_gives_a_table_that_finds_what_is_left
     assert (table.rows_of(ids)[~left] == again).all()
 
 
-def test_a_restored_table_goes_on_as_the_other() -> None:
-    table, other = Identifiers(), Identifiers()
+def test_a_restored_table_goes_on_as_the_other(kernels: Kernels) -> None:
+    table, other = Identifiers(kernels), Identifiers(kernels)
     ids = array_of([identifier(number) for number in range(900)])
     table.insert_many(ids[:600])
     for row in (5, 3, 400):
@@ -132,7 +142,7 @@ def test_a_restored_table_goes_on_as_the_other() -> None:
 
 def chains_of(concepts: Concepts) -> list[bytes]:
     columns = [concepts.on(column) for column in range(12)]
-    parts = (concepts.columns, concepts.operations, concepts._before, concepts.after, concepts.first)
+    parts = (concepts.columns, concepts.operations, concepts.before, concepts.after, concepts.first)
     return [repr((columns, concepts.placed)).encode(), *(part.tobytes() for part in parts)]
 
 
@@ -140,28 +150,32 @@ def chains_of(concepts: Concepts) -> list[bytes]:
     st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=6),
     st.lists(st.integers(0, 60), max_size=10),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_placing_many_is_placing_one_by_one(portions: list[list[int]], leaving: list[int]) -> None:
     many, single = Concepts(), Concepts()
+    expected: dict[int, list[int]] = {}
     for columns in portions:
         first = len(single)
-        ids = [identifier(first + number) for number in range(len(columns))]
+        ids = array_of([identifier(first + number) for number in range(len(columns))])
         operations = np.arange(len(columns)) + 100 * first
-        rows = many.insert_many(array_of(ids))
+        rows = many.insert_many(ids)
         many.place_many(rows, np.array(columns, dtype=np.int64), operations)
-        for each, column, operation in zip(ids, columns, operations.tolist(), strict=True):
-            single.place(single.insert(each), column, operation)
-        for concepts in (many, single):
-            for row in leaving:
-                if row < len(concepts) and concepts.columns[row] != NOWHERE:
-                    concepts.displace(row)
+        for place, column in enumerate(columns):
+            row = single.insert_many(ids[place : place + 1])
+            single.place_many(row, np.array([column]), operations[place : place + 1])
+            expected.setdefault(column, []).insert(0, int(row[0]))
+        for gone in sorted({row for row in leaving if row < len(many) and many.columns[row] != NOWHERE}):
+            expected[int(many.columns[gone])].remove(gone)
+            many.displace(gone)
+            single.displace(gone)
+        assert {column: many.on(column) for column in expected} == expected
         assert chains_of(many) == chains_of(single)
 
 
 def test_what_waits_is_known_and_on_no_column() -> None:
     concepts = Concepts()
     rows = [concepts.insert(identifier(number)) for number in range(5)]
-    concepts.place(rows[1], 4, 1)
+    concepts.place_many(np.array([rows[1]]), np.array([4]), np.array([1]))
     concepts.discard(rows[3])
     assert concepts.waiting_rows().tolist() == [0, 2, 4]
     assert concepts.known_rows().tolist() == [0, 1, 2, 4]

@@ -1,180 +1,185 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from cortex_runtime.columns import (
     Cortex,
-    CortexSettings,
-    QueryTooComplexError,
     Relate,
     RelationshipRecord,
     Unrelate,
+    merging,
+    relationships,
 )
-from cortex_runtime.columns import relationships as module
-from cortex_runtime.columns.relationships import Relationships
-from unit.columns.worlds import ENCODER, identifier, put
+from cortex_runtime.columns.edges import Edges
+from cortex_runtime.columns.kernels import Kernels, KernelsError, chosen
+from cortex_runtime.columns.relationships import NEAR_DUPLICATES, Relationships
+from unit.columns.worlds import identifier, put
 
-Edge = tuple[int, int, str]
+Edge = tuple[int, int, int]
 
 
-@pytest.fixture(params=[4, 10_000])
-def smallest_merge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many new edges wait at most: few, so that merged edges are met too, or all."""
-    monkeypatch.setattr(module, "_SMALLEST_MERGE", request.param)
+@pytest.fixture(params=[1, 6, 1000])
+def piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many edges, and rows, a piece of a merge is about: fewer than a row has, a few rows, all."""
+    monkeypatch.setattr(relationships, "_SMALLEST_MERGE", 8)
+    monkeypatch.setattr(merging, "_EDGES", request.param)
+    monkeypatch.setattr(merging, "_ROWS", request.param)
     return int(request.param)
 
 
-def held(relationships: Relationships) -> dict[Edge, float]:
-    edges = relationships.all()
-    rows = zip(*(part.tolist() for part in (edges.sources, edges.targets, edges.types)), strict=True)
-    names = [(source, target, relationships.types[number]) for source, target, number in rows]
-    assert len(set(names)) == len(names)
-    return dict(zip(names, edges.weights.tolist(), strict=True))
+def columns(edges: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sources, targets, types = np.array(edges, dtype=np.int64).reshape(-1, 3).T.copy()
+    return sources, targets, types
 
 
-def test_edges_are_what_a_dictionary_would_hold(smallest_merge: int) -> None:
-    chance, relationships = random.Random(3), Relationships()
-    expected: dict[Edge, float] = {}
-    for step in range(3000):
-        source, target, name = chance.randrange(12), chance.randrange(12), chance.choice("abc")
-        edge = source, target, name
-        number = relationships.type_id(name)
-        match chance.randrange(6):
-            case 0:
-                assert relationships.remove(source, target, number) == (expected.pop(edge, None) is not None)
-            case 1 if step % 20 == 0:
-                targets = relationships.drop(source)
-                assert sorted(targets) == sorted(e[1] for e in expected if e[0] == source)
-                expected = {e: weight for e, weight in expected.items() if source not in e[:2]}
+class Pair:
+    """Relationships beside the dictionary of the edges they hold: (source, target, type) to weight."""
+
+    def __init__(self, kernels: Kernels, seed: int, rows: int, most_pieces: int = 0) -> None:
+        self._kernels = kernels
+        self.relationships, self.expected = Relationships(kernels), dict[Edge, float]()
+        self.chance, self.rows = random.Random(seed), rows
+        self.most_pieces = most_pieces
+        self.begun = self.ended = 0
+
+    def change(self) -> None:
+        chance, held = self.chance, self.relationships
+        match chance.choice("ssssmmrnd" if chance.random() < 0.1 else "ssmrn"):
+            case "s":
+                edge, weight = self._edge(), chance.choice([0.25, 0.5, 1.0])
+                held.set(*edge, weight)
+                self.expected[edge] = weight
+            case "m":
+                edges = [self._edge() for _ in range(chance.randint(0, 9))]
+                weights = [chance.choice([0.25, 0.5, 1.0]) for _ in edges]
+                held.set_many(*columns(edges), np.array(weights, dtype=np.float32))
+                self.expected |= dict(zip(edges, weights, strict=True))
+            case "r":
+                edge = self._edge()
+                assert held.remove(*edge) == (self.expected.pop(edge, None) is not None)
+            case "n":
+                edges = [self._edge() for _ in range(chance.randint(0, 9))]
+                there = [self.expected.pop(edge, None) is not None for edge in edges]
+                assert held.remove_many(*columns(edges)).tolist() == there
             case _:
-                weight = chance.choice([0.25, 0.5, 1.0])
-                relationships.set(source, target, number, weight)
-                expected[edge] = weight
-        assert relationships.has(source, target, name) == (edge in expected)
-        assert relationships.count == len(expected)
-    assert held(relationships) == expected
-    relationships.merge()
-    assert held(relationships) == expected
-    incoming = [sum(edge[1] == row for edge in expected) for row in range(relationships.incoming.size)]
-    assert relationships.incoming.tolist() == incoming
-    for row in range(12):
-        of = {
-            (row, target, relationships.types[number]): weight
-            for target, number, weight in relationships.of(row)
-        }
-        assert of == {edge: weight for edge, weight in expected.items() if edge[0] == row}
+                row = chance.randrange(self.rows)
+                assert sorted(held.drop(row)) == sorted(e[1] for e in self.expected if e[0] == row)
+                self.expected = {e: weight for e, weight in self.expected.items() if row not in e[:2]}
+
+    def merge_a_little(self) -> None:
+        held = self.relationships
+        for _ in range(self.chance.randint(0, self.most_pieces)):
+            if held.waiting():
+                before = held.compressed
+                self.begun += not held.frozen.used
+                held.step()
+                self.ended += held.compressed is not before
+
+    def restore(self) -> None:
+        state = {name: part.copy() for name, part in self.relationships.state().items()}
+        self.relationships = Relationships(self._kernels)
+        self.relationships.restore(state)
+
+    def check(self) -> None:
+        held, expected = self.relationships, self.expected
+        assert dictionary(held.all()) == expected
+        assert held.count == len(expected)
+        incoming = [sum(edge[1] == row for edge in expected) for row in range(held.incoming.size)]
+        assert held.incoming.tolist() == incoming
+        spreading = [edge[0] for edge in expected if edge[2] != NEAR_DUPLICATES]
+        assert held.outgoing.tolist() == [spreading.count(row) for row in range(held.outgoing.size)]
+        rows = np.array([self.chance.randrange(self.rows + 3) for _ in range(6)])
+        asked = rows.tolist()
+        leaving = held.leaving(rows)
+        assert count(leaving, lambda index: asked[index]) == count_of(expected, asked, end=0)
+        assert count(held.arriving(rows)) == count_of(expected, asked, end=1)
+        assert held.count_leaving(rows) == sum(spreading.count(row) for row in asked)
+        assert sorted(held.of(asked[0])) == sorted(
+            (target, number, weight) for (s, target, number), weight in expected.items() if s == asked[0]
+        )
+        edge = self._edge()
+        assert held.has(edge[0], edge[1], held.types[edge[2]]) == (edge in expected)
+
+    def _edge(self) -> Edge:
+        chance, rows = self.chance, self.rows
+        hub = chance.random() < 0.3
+        source = 0 if hub else chance.randrange(rows)
+        return source, chance.choice([1, chance.randrange(rows)]), chance.randrange(3)
 
 
-def graph(seed: int) -> tuple[Cortex, dict[int, list[tuple[int, str, float]]]]:
-    chance, cortex = random.Random(seed), Cortex(CortexSettings(join_threshold=1.0))
-    cortex.apply(cortex.compete([put(number, f"word{number} own{number}x") for number in range(40)])[1])
-    edges: dict[tuple[int, str, int], float] = {}
-    for _ in range(140):
-        source, target, name = chance.randrange(40), chance.randrange(44), chance.choice(["a", "b"])
-        edges[source, name, target] = chance.choice([0.2, 0.5, 0.8, 1.0])
-    relates = [Relate(identifier(s), identifier(t), n, w, pending=True) for (s, n, t), w in edges.items()]
-    cortex.apply(cortex.compete(relates)[1])
-    leaving: dict[int, list[tuple[int, str, float]]] = {number: [] for number in range(44)}
-    for (source, name, target), weight in edges.items():
-        leaving[source].append((target, name, float(np.float32(weight))))
-    return cortex, leaving
+def dictionary(edges: Edges) -> dict[Edge, float]:
+    counts = count(edges)
+    assert max(counts.values(), default=1) == 1
+    return {edge[:3]: edge[3] for edge in counts}
 
 
-def walk(
-    leaving: dict[int, list[tuple[int, str, float]]], seeds: dict[int, float], hops: int, decay: float
-) -> dict[int, float]:
-    """The best product over all paths, by walking all of them."""
-    best = dict(seeds)
-
-    def step(concept: int, activation: float, left: int) -> None:
-        if left:
-            for target, _, weight in leaving[concept]:
-                if target < 40:  # the others were never put
-                    arriving = activation * decay * weight
-                    best[target] = max(best.get(target, 0.0), arriving)
-                    step(target, arriving, left - 1)
-
-    for seed, activation in seeds.items():
-        step(seed, activation, hops)
-    return best
+def count(edges: Edges, row: Callable[[int], int] = int) -> Counter[tuple[int, int, int, float]]:
+    parts = (edges.sources, edges.targets, edges.types, edges.weights)
+    return Counter((row(s), t, k, w) for s, t, k, w in zip(*(p.tolist() for p in parts), strict=True))
 
 
-@pytest.mark.parametrize("hops", [0, 1, 2, 3])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_spreading_is_a_walk_over_all_paths(seed: int, hops: int, smallest_merge: int) -> None:
-    cortex, leaving = graph(seed)
-    text = "word1 own1x word2 own2x word3"
-    seeds = {
-        int.from_bytes(m.ids[0], "big"): m.overlap for m in cortex.query(ENCODER.encode(text), 5).matches
-    }
-    result = cortex.query(ENCODER.encode(text), 5, hops=hops, decay=0.7)
-    assert not result.capped
-    expected = walk(leaving, seeds, hops, 0.7)
-    reached = sorted((value for concept, value in expected.items() if concept not in seeds), reverse=True)[:5]
-    found = {int.from_bytes(match.ids[0], "big"): match for match in result.matches}
-    for concept, match in found.items():
-        assert match.activation == pytest.approx(expected[concept])
-    spread = [match.activation for concept, match in found.items() if concept not in seeds]
-    assert spread == pytest.approx(reached)
-    assert set(seeds) <= set(found)
-    activations = [match.activation for match in result.matches]
-    assert activations == sorted(activations, reverse=True)
-    if hops:
-        assert len(found) > len(seeds)
+def count_of(expected: dict[Edge, float], rows: list[int], end: int) -> Counter[tuple[int, int, int, float]]:
+    return Counter((*edge, weight) for row in rows for edge, weight in expected.items() if edge[end] == row)
 
 
-def test_the_path_explains_the_activation() -> None:
-    cortex, leaving = graph(1)
-    weights = {(s, n, t): w for s, edges in leaving.items() for t, n, w in edges}
-    result = cortex.query(ENCODER.encode("word1 own1x"), 3, hops=3, decay=0.6)
-    overlaps = {
-        match.ids[0]: match.overlap for match in cortex.query(ENCODER.encode("word1 own1x"), 3).matches
-    }
-    explained = 0
-    for match in result.matches:
-        if not match.path:
-            assert match.activation == match.overlap
-            continue
-        explained += 1
-        product = overlaps[match.path[0].source]
-        for step, following in zip(match.path, [*match.path[1:], None], strict=True):
-            edge = int.from_bytes(step.source, "big"), step.type, int.from_bytes(step.target, "big")
-            product *= 0.6 * weights[edge]
-            assert following is None or following.source == step.target
-        assert match.path[-1].target in match.ids
-        assert match.activation == pytest.approx(product)
-    assert explained
+@pytest.mark.parametrize("rows", [5, 40])
+def test_edges_are_what_a_dictionary_would_hold_before_during_and_after_merges(
+    piece: int, rows: int, kernels: Kernels
+) -> None:
+    pair = Pair(kernels, piece, rows, most_pieces=50 if piece == 1 else 6)
+    for name in ("a", "b"):
+        pair.relationships.type_id(name)
+    for step in range(450):
+        pair.change()
+        pair.merge_a_little()
+        if step % 4 == 0:
+            pair.check()
+        if step % 90 == 0:
+            pair.restore()
+            pair.check()
+    pair.relationships.merge()
+    pair.check()
+    assert pair.relationships.compressed.weights.all()
+    assert pair.relationships.delta.used == 0
+    assert pair.begun > 1
+    assert pair.ended > 1
 
 
-def test_a_hop_over_too_many_relationships_is_refused_or_not_begun() -> None:
-    cortex = Cortex()
-    cortex.apply(cortex.compete([put(number, f"only{number}") for number in range(50)])[1])
-    relates = [
-        Relate(identifier(number), identifier((number + step) % 50), f"to{step}", 1.0)
-        for number in range(50)
-        for step in range(1, 45)
-    ]
-    cortex.apply(cortex.compete(relates)[1])
-    asked = ENCODER.encode("only0")
-    for _ in range(2):
-        # One hop looks at 44 relationships, the next at 44 · 44 more: 1,980 are two units together.
-        first = cortex.query(asked, 60, hops=1, budget=1)
-        assert (first.capped, first.cost, len(first.matches)) == (False, 1, 45)
-        whole = cortex.query(asked, 60, hops=2, budget=2)
-        assert (whole.capped, whole.cost, len(whole.matches)) == (False, 2, 50)
-        with pytest.raises(QueryTooComplexError) as refusal:
-            cortex.query(asked, 60, hops=2, budget=1)
-        assert (refusal.value.cost, refusal.value.budget) == (2, 1)
-        capped = cortex.query(asked, 60, hops=2, budget=1, exact=False)
-        assert (capped.capped, capped.cost, capped.matches) == (True, 1, first.matches)
-        cortex.relationships.merge()
+def test_both_kernels_hold_edges_in_the_same_places(piece: int) -> None:
+    states = []
+    for name in ("numpy", "numba"):
+        try:
+            pair = Pair(chosen(name), 7, 20)
+        except KernelsError as error:
+            pytest.skip(str(error))
+        for step in range(400):
+            pair.change()
+            if step % 30 == 0:
+                pair.relationships.merge()
+        states.append({name: part.tolist() for name, part in pair.relationships.state().items()})
+    assert states[0] == states[1]
 
 
-def test_a_weight_is_replaced_and_a_relationship_removed(smallest_merge: int) -> None:
-    cortex = Cortex()
+def test_a_long_chain_is_followed_to_its_end(kernels: Kernels) -> None:
+    held = Relationships(kernels)
+    sources = np.arange(600) % 3
+    targets, types = np.arange(600) // 3, np.full(600, 1)
+    held.set_many(sources, targets, types, np.linspace(0.1, 1, 600, dtype=np.float32))
+    edges = held.leaving(np.array([2, 9, 0, 2]))
+    found = sorted(zip(edges.sources.tolist(), edges.targets.tolist(), strict=True))
+    assert found == sorted((index, target) for index in (0, 2, 3) for target in range(200))
+    assert np.isin(edges.weights, np.linspace(0.1, 1, 600, dtype=np.float32)).all()
+    held.remove_many(sources[:300], targets[:300], types[:300])
+    assert sorted(held.leaving(np.array([1])).targets.tolist()) == list(range(100, 200))
+
+
+def test_a_weight_is_replaced_and_a_relationship_removed(kernels: Kernels) -> None:
+    cortex = Cortex(None, kernels)
     cortex.apply(cortex.compete([put(1, "one"), put(2, "two")])[1])
     for weight in (0.5, 0.25):
         cortex.apply(cortex.compete([Relate(identifier(1), identifier(2), "to", weight)])[1])

@@ -123,7 +123,7 @@ def everything_of(cortex: Cortex) -> bytes:
         elif id(value) not in seen:
             seen.add(id(value))
             for name, part in sorted(vars(value).items()):
-                if name not in ("searcher", "_digest", "kernels", "_kernels"):
+                if name not in ("searcher", "spreading", "consolidation", "_digest", "kernels", "_kernels"):
                     state.update(name.encode())
                     add(part)
 
@@ -132,21 +132,20 @@ def everything_of(cortex: Cortex) -> bytes:
 
 
 def arrays_of(cortex: Cortex) -> list[bytes]:
-    """The bytes of all columns and concepts with their tags, and what is known of free columns."""
-    columns, concepts, used = cortex.arrays, cortex.concepts, len(cortex.concepts)
-    rows = np.arange(used + 64)
-    end = cortex.free.watermark
-    parts = (
-        columns.states, columns.bits, columns.words, columns.concepts, columns.variant_of,
-        columns.last_operation,
-    )  # fmt: skip
-    return [
-        *(part[:end].tobytes() for part in parts),
-        *(part[: used + 64].tobytes() for part in (concepts.ids, concepts.columns, concepts.operations)),
-        *(part.tobytes() for part in cortex.properties.tags_by_row(rows)),
-        cortex.properties.dimensions_of(rows).tobytes(),
-        repr((cortex.free.free, cortex.free.resting, cortex.columns, cortex.operations)).encode(),
-    ]
+    """The bytes of all columns up to the watermark and of all concepts, and what is known of free columns.
+
+    Not in which slot of the table of ids a row is: that depends on how many were entered at a time.
+    """
+    concepts = {name: part for name, part in cortex.concepts.state().items() if name != "slots"}
+    concepts["first"] = concepts["first"][: cortex.free.watermark]
+    rows = np.arange(concepts["ids"].shape[0])
+    parts = [
+        *cortex.arrays.state().values(), *concepts.values(), *cortex.free.state().values(), cortex.recent_wins,
+        *cortex.properties.tags_by_row(rows), cortex.properties.dimensions_of(rows),
+        cortex.columns, cortex.operations, cortex.concepts.placed,
+    ]  # fmt: skip
+    assert cortex.arrays.state()["states"].size == cortex.free.watermark
+    return [np.asarray(part).tobytes() for part in parts]
 
 
 def plain(outcome: Outcome) -> tuple[object, ...]:

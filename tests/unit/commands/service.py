@@ -17,6 +17,7 @@ from cortex_runtime.formats.messages import (
     PutOperation,
 )
 
+STATUS = {"invalid": 400, "dimension": 400, "cycle": 409, "quota": 409, "capacity": 507}
 Fault = Callable[[str, int], str]
 
 
@@ -32,10 +33,10 @@ def unavailable() -> ApiError:
 
 class Service:
     """Stands where a Client stands. `fault(method, call)` may answer: lost (done, answer lost), dropped
-    (not done, answer lost), refused (503), invalid (400), or nothing."""
+    (not done, answer lost), refused (503), any code of the API, or nothing."""
 
     def __init__(self, fault: Fault = lambda method, call: "") -> None:
-        self.texts: dict[str, str] = {}
+        self.texts: dict[str, str | None] = {}
         self.puts: list[str] = []
         self.calls = 0
         self._fault = fault
@@ -64,8 +65,8 @@ class Service:
             fault = self._fault(method, self.calls)
             if fault == "refused":
                 raise unavailable()
-            if fault == "invalid":
-                raise ApiError(400, "invalid", "too many bits", "request-1")
+            if fault in STATUS:
+                raise ApiError(STATUS[fault], fault, "why not", "request-1")
             if fault == "dropped":
                 raise unknown()
             answer = self._get(path) if method == "GET" else self._write(path, body, idempotency_key or "")

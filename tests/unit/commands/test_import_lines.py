@@ -106,6 +106,11 @@ BAD = {
     b'{"id": "a", "text": ""}': "length >= 1",
     b'{"id": "a\\u0000", "text": "b"}': "regex",
     b'{"id": "a", "text": "b", "role": "x"}': "unknown field `role`",
+    b'{"id": "a", "vector": []}': "length >= 1",
+    b'{"id": "a", "vector": [1, NaN]}': "malformed",
+    b'{"id": "a", "text": "b", "parent": ""}': "length >= 1",
+    b'{"id": "a", "text": "b", "parent": "c",'
+    b' "relationships": [{"type": "inherits", "target": "d"}]}': "one parent",
     b'{"id": "a", "text": "b", "relationships": [{"type": "t"}]}': "`target`",
     b'{"id": "a", "text": "b", "relationships": [{"type": "t", "target": "c", "weight": 0}]}': ">= 1e-06",
     b'{"id": "a", "text": "b", "relationships": [{"type": "t", "target": "c", "weight": NaN}]}': "malformed",
@@ -148,6 +153,15 @@ def test_byte_order_mark_blank_lines_and_line_ends_of_windows_are_taken() -> Non
     file = io.BytesIO(b'\xef\xbb\xbf{"id": "a", "text": "x"}\r\n\r\n  \n{"id": "b", "text": "y"}')
     assert lines.survey(file, "x").concepts == 2
     assert [batch.line for batch in lines.batches(file, 1)] == [1, 4]
+
+
+def test_a_concept_may_have_a_parent_and_a_vector_instead_of_a_text() -> None:
+    file = source({"id": "a", "vector": [1, 0.5], "parent": "b"}, {"id": "b", "text": "x"})
+    lines.survey(file, "x")
+    (batch,) = lines.batches(file, 9)
+    assert [(each.text, each.vector, each.parent) for each in batch.operations] == [
+        (None, [1.0, 0.5], "b"), ("x", None, None)
+    ]  # fmt: skip
 
 
 def test_an_empty_source_is_refused() -> None:

@@ -85,10 +85,22 @@ def test_an_outcome_that_stays_unknown_is_said_and_settled_by_the_next_run(tmp_p
     assert sorted(service.puts) == sorted(f"c{i}" for i in range(20))
 
 
-def test_a_batch_the_service_refuses_is_named_by_its_line(tmp_path: Path) -> None:
-    service = Service(lambda method, call: "invalid" if call == 3 else "")
+@pytest.mark.parametrize("code", ["invalid", "dimension", "cycle"])
+def test_a_batch_the_service_refuses_is_named_by_its_line(tmp_path: Path, code: str) -> None:
+    service = Service(lambda method, call: code if call == 3 else "")
     with pytest.raises(UsageError, match="line"):
         run(tmp_path, source(20), service)
+    assert service.calls <= 3 + 3  # it is final: nothing is tried for as long as patience lasts
+
+
+@pytest.mark.parametrize("code", ["quota", "capacity"])
+def test_when_there_is_room_again_an_import_goes_on_where_it_was(tmp_path: Path, code: str) -> None:
+    service = Service(lambda method, call: code if call == 3 else "")
+    with pytest.raises(Refused, match="line"):
+        run(tmp_path, source(20), service)
+    summary = run(tmp_path, source(20), service)
+    assert (summary.concepts, summary.earlier > 0) == (20, True)
+    assert sorted(service.puts) == sorted(f"c{i}" for i in range(20))
 
 
 def test_a_finished_import_is_done_again_when_asked_again(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_runtime.formats.messages import ConceptBody
+from cortex_runtime.formats.messages import Concept, ConceptBody, Relationship
 from cortexctl import access, audit, concepts, inputs
 from cortexctl.deployment import Deployment
 from cortexctl.drill import scenario, targets
@@ -35,6 +36,11 @@ REFUSED: list[Callable[[], Any]] = [
     lambda: concepts.put("id", "text", ["=x"], []),
     lambda: concepts.put("id", "text", [], ["nonsense"]),
     lambda: concepts.put("id", "text", [], ["t=c@2"]),
+    lambda: concepts.put("id", None, [], []),
+    lambda: concepts.put("id", "text", [], [], parent="a\n"),
+    lambda: concepts.put("id", "text", [], ["inherits=a"], parent="b"),
+    lambda: concepts.put("id", None, [], [], vector="/nowhere"),
+    lambda: inputs.only_one("a", "a", "TEXT", "--text"),
     lambda: concepts.relate("a", "t", "b", 0.0),
     lambda: concepts.relate("a", "t", "b", float("nan")),
     lambda: concepts.relate("a", "", "b", 1.0),
@@ -42,6 +48,12 @@ REFUSED: list[Callable[[], Any]] = [
     lambda: concepts.question("text", 0, 0, 0.5),
     lambda: concepts.question("text", 5, 4, 0.5),
     lambda: concepts.question("text", 5, 0, 0.0),
+    lambda: concepts.question(None, 5, 0, 0.5),
+    lambda: concepts.question("text", 5, 0, 0.5, vector="/nowhere"),
+    lambda: concepts.question("text", 5, 0, 0.5, where=["nonsense"]),
+    lambda: concepts.question("text", 5, 0, 0.5, where=["a=null"]),
+    lambda: concepts.question("text", 5, 0, 0.5, where=['a={"b": 1}']),
+    lambda: concepts.question("text", 5, 0, 0.5, budget=0),
     lambda: audit.since("yesterday", NOW),
     lambda: audit.since("1w", NOW),
     lambda: lines.check_limit(1001),
@@ -66,6 +78,42 @@ def test_properties_keep_their_type_and_relationships_their_weight() -> None:
         ("knows", "c@d", 1.0),
         ("of", "e", 1.0),
     ]
+
+
+def test_a_filter_has_the_values_of_every_option_with_its_key() -> None:
+    words = ["legs=4", "color=brown", "legs=[2,3]", "wild=true", 'name="4"']
+    asked = concepts.question("text", 5, 0, 0.5, where=words, budget=7, exact=True)
+    assert asked.where == {"legs": [4, 2, 3], "color": ["brown"], "wild": [True], "name": ["4"]}
+    assert (asked.budget, asked.exact) == (7, True)
+
+
+@pytest.mark.parametrize("content", ["", "[1,", "[NaN]", "[1e999]", '["1"]', "{}", "[]", "\ud800"])
+def test_a_vector_is_a_json_array_of_numbers(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "vector.json"
+    path.write_text(content, errors="surrogatepass")
+    with pytest.raises(UsageError):
+        concepts.put("id", None, [], [], vector=str(path))
+    path.write_text("[1, -0.5, 2e-3]")
+    change = concepts.put("id", None, [], [], vector=str(path), parent="b")
+    assert isinstance(change.body, ConceptBody)
+    assert (change.body.vector, change.body.parent) == ([1, -0.5, 0.002], "b")
+    assert concepts.preview("acme", "main", change)["body"] == {"vector": [1, -0.5, 0.002], "parent": "b"}
+
+
+def test_a_concept_is_shown_with_where_each_property_comes_from() -> None:
+    concept = Concept(
+        id="penguin", text=None, properties={"legs": 2, "alive": True}, column=7, key_version=1,
+        relationships=[Relationship(type="inherits", target="bird"),
+                       Relationship(type="eats", target="fish", weight=0.5)],
+        own_properties={"flies": None, "legs": 2}, inherited={"alive": "animal"},
+        ancestors=["bird", "animal"], dimension=3,
+    )  # fmt: skip
+    assert concepts.shown(concept) == {
+        "id": "penguin", "text": None, "vector": "3 numbers", "column": 7, "inherits from": "bird -> animal",
+        "property alive": "true (from animal)", "property legs": "2",
+        "property flies": "- (an exception: not inherited)", "inherits ->": ["bird"],
+        "eats ->": ["fish (0.5)"], "key version": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,13 @@ from functools import cache
 from typing import Literal
 
 from cortex_runtime.columns.kernels.interfaces import (
+    ApplyingKernels,
     CompetitionKernels,
+    IdentifiersKernels,
     PostingsKernels,
+    RelationshipsKernels,
     SearchKernels,
+    SpreadingKernels,
 )
 
 Name = Literal["numpy", "numba"]
@@ -33,6 +37,10 @@ class Kernels:
     name: Name
     postings: PostingsKernels
     search: SearchKernels
+    relationships: RelationshipsKernels
+    spreading: SpreadingKernels
+    identifiers: IdentifiersKernels
+    applying: ApplyingKernels
     competition: CompetitionKernels
 
 
@@ -60,20 +68,46 @@ def _numba_is_installed() -> bool:
 @cache
 def _numpy() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numpy_applying,
         numpy_competition,
+        numpy_identifiers,
         numpy_postings,
+        numpy_relationships,
         numpy_search,
+        numpy_spreading,
     )
 
-    return Kernels("numpy", numpy_postings, numpy_search, numpy_competition)
+    return Kernels(
+        "numpy",
+        applying=numpy_applying,
+        competition=numpy_competition,
+        identifiers=numpy_identifiers,
+        postings=numpy_postings,
+        relationships=numpy_relationships,
+        search=numpy_search,
+        spreading=numpy_spreading,
+    )
 
 
 @cache
 def _numba() -> Kernels:
     from cortex_runtime.columns.kernels import (  # noqa: PLC0415
+        numba_applying,
         numba_competition,
+        numba_identifiers,
         numba_postings,
+        numba_relationships,
         numba_search,
+        numba_spreading,
     )
 
-    return Kernels("numba", numba_postings, numba_search, numba_competition)
+    return Kernels(
+        "numba",
+        applying=numba_applying,
+        competition=numba_competition,
+        identifiers=numba_identifiers,
+        postings=numba_postings,
+        relationships=numba_relationships,
+        search=numba_search,
+        spreading=numba_spreading,
+    )

@@ -1,0 +1,179 @@
+"""A real node on a database of its own: the process that a deployment runs, asked by HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cortex_runtime.formats.keyring import new_keyring, parse
+from cortex_runtime.formats.tokens import mint_operator_token
+from cortexctl.platforms.local import certificates
+
+REGION, PATIENCE = "eu-west", 30.0
+TENANTS = ("acme", "other")
+
+
+@dataclass
+class Node:
+    """A node's directory and process, and its callers: an operator, and two tenants."""
+
+    directory: Path
+    database_port: int
+    port: int = 0
+    keys: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        context = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
+        context.load_cert_chain(str(self.directory / "node.crt"), str(self.directory / "node.key"))
+        return httpx.Client(verify=context, trust_env=False, timeout=20.0)
+
+    def prepare(self) -> None:
+        """Write what a node is told."""
+        authority = certificates.open_authority(self.directory, "test")
+        certificates.ensure(authority, self.directory, "node")
+        keyring = parse(new_keyring())
+        for tenant in TENANTS:
+            keyring = keyring.with_tenant(tenant)
+        (self.directory / "keyring.json").write_bytes(keyring.to_bytes())
+        for name in ("node-token", "operator-token"):
+            self._write_key_pair(name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (self.directory / "node.json").write_text(json.dumps(self._config()))
+
+    def start(self) -> None:
+        """Start it, and return when it owns all slots."""
+        with (self.directory / "log").open("ab") as log:
+            words = [sys.executable, "-P", "-m", "cortex_runtime.main", "serve"]
+            self.process = subprocess.Popen(
+                [*words, str(self.directory / "node.json")], stdout=log, stderr=log
+            )
+        until = time.monotonic() + PATIENCE
+        while not self._is_healthy():
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < until, self.log
+            time.sleep(0.1)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it, by a signal."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(timeout=PATIENCE)
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text()
+
+    def onboard(self) -> None:
+        """Make the tenants, and log in as each."""
+        for tenant in TENANTS:
+            answer = self.operator(
+                "POST", "/v1/tenants", tenant=tenant, tier="enterprise", keyring_generation=1
+            )
+            self._log_in(tenant, answer["api_key"])
+
+    def _log_in(self, tenant: str, api_key: str) -> None:
+        until = time.monotonic() + PATIENCE
+        while tenant not in self.keys:
+            body = {"tenant": tenant, "api_key": api_key}
+            answer = self.http.post(f"https://127.0.0.1:{self.port}/v1/login", json=body)
+            if answer.status_code == 200:
+                self.keys[tenant] = answer.json()["token"]
+            assert time.monotonic() < until, answer.text  # it looks for new tenants five times a second
+            time.sleep(0.1)
+
+    def operator(self, method: str, path: str, **body: Any) -> Any:
+        """Return what an operator is answered."""
+        token = mint_operator_token((self.directory / "operator-token.key").read_bytes(), "ada")
+        answer = self._send(method, path, token, json.dumps(body).encode() if body else b"")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def send(
+        self, method: str, path: str, body: Any = None, *, tenant: str = "acme", cortex: str = "main"
+    ) -> httpx.Response:
+        """Return the answer to a tenant's request; a body that is no bytes is sent as JSON."""
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        steps = "/".join(quote(step, safe="") for step in path.split("/"))
+        return self._send(
+            method, f"/v1/tenants/{tenant}/cortices/{cortex}/{steps}", self.keys[tenant], content
+        )
+
+    def ask(self, method: str, path: str, body: Any = None, **options: str) -> Any:
+        """Return the content of a good answer."""
+        answer = self.send(method, path, body, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def slots(self) -> dict[int, tuple[int, str]]:
+        """Return seq and hash of every slot that has something."""
+        report = self.operator("GET", "/v1/health?hashes=true")
+        return {slot["slot"]: (slot["position"]["seq"], slot["digest"]) for slot in report["slots"]}
+
+    def _send(self, method: str, path: str, token: str, content: bytes) -> httpx.Response:
+        return self.http.request(
+            method, f"https://127.0.0.1:{self.port}{path}", content=content,
+            headers={"authorization": f"Bearer {token}"},
+        )  # fmt: skip
+
+    def _is_healthy(self) -> bool:
+        try:
+            report = self.operator("GET", "/v1/health")
+        except httpx.TransportError:
+            return False
+        return bool(report["status"] == "healthy" and report["owned"] == 1024)
+
+    def _write_key_pair(self, name: str) -> None:
+        private = Ed25519PrivateKey.generate()
+        pem, public = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        content = private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (self.directory / f"{name}.key").write_bytes(content)
+        (self.directory / f"{name}.pub").write_bytes(private.public_key().public_bytes(pem, public))
+
+    def _config(self) -> dict[str, Any]:
+        here = {name: str(self.directory / name) for name in (
+            "ca.crt", "node.crt", "node.key", "node-token.key", "node-token.pub", "operator-token.pub",
+            "keyring.json", "log",
+        )}  # fmt: skip
+        host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
+        return {
+            "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
+            "port": self.port, "keyring": here["keyring.json"], "log": here["log"],
+            "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
+            "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
+            "tokens": {"signing_key": here["node-token.key"], "signing_public": here["node-token.pub"],
+                       "operator_public": here["operator-token.pub"]},
+        }  # fmt: skip
+
+
+@contextmanager
+def running(directory: Path, database_port: int) -> Iterator[Node]:
+    """Give a node that is healthy and has its tenants; it is ended whatever happens."""
+    made = Node(directory, database_port)
+    made.prepare()
+    try:
+        made.start()
+        made.onboard()
+        yield made
+    finally:
+        made.stop(signal.SIGKILL)
+        made.http.close()
