@@ -22,7 +22,7 @@ class FreeColumns:
 
     kinds uint8[N]: TAKEN; FREE; RESTING, until an operation of its own; or RESTING_ALL, until `until_all`,
     as do all columns that were empty when the cortex was restored. `_counts` int32: how many are FREE in
-    each block of 4,096, so that the lowest is found without looking at all.
+    each block of 4,096, so that the lowest is found without looking at all. resting_all: how many are RESTING_ALL.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class FreeColumns:
         self.kinds = np.zeros(0, dtype=np.uint8)
         self.resting: list[tuple[int, int]] = []  # (until this operation, column), ascending
         self._until: dict[int, int] = {}
-        self._resting_all = 0
+        self.resting_all = 0
         self._counts = np.zeros(0, dtype=np.int32)
 
     @property
@@ -50,7 +50,7 @@ class FreeColumns:
         self.watermark = self.kinds.size
         self.resting = [(until, column) for until, column in state["resting"].tolist()]
         self._until = {column: until for until, column in self.resting}
-        self._resting_all = int(np.count_nonzero(self.kinds == RESTING_ALL))
+        self.resting_all = int(np.count_nonzero(self.kinds == RESTING_ALL))
         starts = np.arange(0, self.watermark, _BLOCK)
         self._counts = np.zeros(0, dtype=np.int32)
         if starts.size:
@@ -85,7 +85,7 @@ class FreeColumns:
 
     def rested_all(self) -> Columns:
         """Return the columns int64[n], ascending, that rest until `until_all`."""
-        return np.flatnonzero(self.kinds == RESTING_ALL) if self._resting_all else np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(self.kinds == RESTING_ALL) if self.resting_all else np.zeros(0, dtype=np.int64)
 
     def take(self, columns: Columns) -> Columns:
         """Take empty columns int64[n], each once; return those of them that rested."""
@@ -101,7 +101,7 @@ class FreeColumns:
         kinds = self.kinds[columns]
         for column in columns[kinds == RESTING].tolist():
             self._forget(column)
-        self._resting_all -= int(np.count_nonzero(kinds == RESTING_ALL))
+        self.resting_all -= int(np.count_nonzero(kinds == RESTING_ALL))
         self._set(columns, TAKEN)
         return columns[kinds >= RESTING]
 
@@ -122,9 +122,9 @@ class FreeColumns:
         del self.resting[:count]
         for column in woken.tolist():
             del self._until[column]
-        if self._resting_all and operation > self.until_all:
+        if self.resting_all and operation > self.until_all:
             woken = np.concatenate((self.rested_all(), woken))
-            self._resting_all = 0
+            self.resting_all = 0
         self._set(woken, FREE)
         return woken
 
@@ -188,11 +188,15 @@ class FreeView:
         and by how many operations at most: then another one wakes.
         """
         self._wake(operation)
-        base = self._base
-        end = len(base.free) - self._taken
-        known = sorted([*(-column for column in base.free[max(0, end - count) : end]), *self._free])[:count]
+        base, known = self._base, self._ahead[::-1]
+        while known and len(known) < count and (more := base.free_from(known[-1] + 1)):
+            known += more
+        rested = [] if self._rested is None else self._rested[self._rested_taken :][:count].tolist()
+        known = sorted([*known, *rested, *self._free])[:count]
         untouched = range(self._watermark, self._watermark + count - len(known))
         waking = [until for until, _ in base.resting[self._woken : self._woken + 1] + self._resting[:1]]
+        if self._rested is None and base.resting_all:
+            waking.append(base.until_all)
         return [*known, *untouched], min(count, min(waking, default=operation + count) - operation + 1)
 
     def release(self, column: int, until: int, operation: int) -> None:

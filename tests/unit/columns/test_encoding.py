@@ -10,7 +10,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cortex_runtime.columns import Encoder, Encoding, NothingToEncodeError, TextTooLongError, prior
@@ -122,6 +122,8 @@ some_texts = st.lists(
 
 @settings(max_examples=50)
 @given(some_texts)
+@example(["a\0b", "cat"])
+@example(["dog", "?!", "_"])
 def test_a_batch_has_the_bits_of_each_text_alone(texts: list[str]) -> None:
     alone = [plain(Encoder().encode(text)) for text in texts]
     encodings = Encoder().encode_many(iter(texts))

@@ -1,17 +1,19 @@
 # ruff: noqa: RUF001 - letters that look alike are what is tested
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cortex_runtime.columns import NothingToEncodeError, characters
-from cortex_runtime.columns.words import fold, is_pair, words_of
+from cortex_runtime.columns.words import _in_order, fold, is_pair, words_of
 
 # Texts of characters that are in every Python's Unicode, of all planes, marks and invisible ones often.
 known = st.characters(exclude_categories=["Cn", "Co", "Cs"])
@@ -140,6 +142,12 @@ def test_long_runs_of_marks_are_normalised_as_by_unicode(marks: str) -> None:
     assert words(f"{padding} e{marks}")[1:] == words(f"e{marks}")
 
 
+@given(st.text("\u0301\u0323\u0307\u0345\u0344\u093e\u09be\uff9e\u05b0", min_size=1))
+def test_marks_are_put_in_canonical_order(marks: str) -> None:
+    ordered = _in_order(re.match("(?s).*", marks))  # type: ignore[arg-type]
+    assert unicodedata.normalize("NFKD", ordered) == ordered == unicodedata.normalize("NFKD", marks)
+
+
 def test_pairs_and_words_are_told_apart() -> None:
     assert [is_pair(word) for word in ("犬", "ัส", "かな", "dog", "🚀", "?", "\U000323b0")] == [
         True, True, True, False, False, False, True,
@@ -173,8 +181,16 @@ def test_a_damaged_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         characters.load.__wrapped__()
 
 
-def test_every_character_has_a_kind_in_every_python() -> None:
-    """A word of every character that Unicode 14 does not know: never normalised, so the same everywhere."""
+def test_what_is_newer_than_unicode_14_is_never_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another Python would do something else to it."""
     table = characters.load()
-    new = [chr(code) for code in range(sys.maxunicode + 1) if table[code] & characters.NEW]
-    assert fold("".join(new)) == "".join(new)
+    new = "".join(chr(code) for code in range(sys.maxunicode + 1) if table[code] & characters.NEW)
+    normalize = unicodedata.normalize
+
+    def checked(form: Literal["NFKC"], text: str) -> str:
+        assert not any(table[ord(character)] & characters.NEW for character in text)
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", checked)
+    assert fold(f"É{new}É") == f"é{new}é"
+    assert fold("É\u0378É") == "é\u0378é"  # the same without any character above U+FFFF
