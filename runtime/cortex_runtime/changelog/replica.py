@@ -57,13 +57,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the cortices of a node; `queue` is the number of writes that wait for their append."""
+    """Sums over the cortices of a node.
+
+    queue: writes that wait for their append. consolidation: items of consolidation that wait.
+    """
 
     columns: int
     concepts: int
     relationships: int
     pending: int
     queue: int
+    consolidation: int
 
 
 class Replica:
@@ -138,6 +142,7 @@ class Replica:
             relationships=sum(cortex.relationship_count for cortex in cortices),
             pending=sum(cortex.pending_count for cortex in cortices),
             queue=sum(owner.queued for owner in self.owners.values()),
+            consolidation=sum(cortex.consolidation.backlog() for cortex in cortices),
         )
 
     def owner_of(self, slot: int) -> str | None:

@@ -297,6 +297,14 @@ class SlotReport(Message, frozen=True, kw_only=True):
     digest: str
 
 
+class ConsolidationReport(Message, frozen=True, kw_only=True):
+    """Items of consolidation that wait, and were done since the start; seconds of the longest slice."""
+
+    backlog: int
+    done: int
+    longest_slice: float
+
+
 class HealthReport(Message, frozen=True, kw_only=True):
     """What a node says of itself. `lag` is seconds behind the primary, null when it cannot know."""
 
@@ -316,6 +324,8 @@ class HealthReport(Message, frozen=True, kw_only=True):
     relationships: int
     pending_relationships: int
     queue: int
+    consolidation: ConsolidationReport
+    kernels: Literal["numpy", "numba"]
     uptime: float
     slots: list[SlotReport]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
 from cortex_runtime.security.keyring import KeyringFile
 from cortex_runtime.server.app import Application
+from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.forwarding import Forwarder
 from cortex_runtime.server.metrics import Metrics
@@ -101,18 +103,23 @@ class _Node:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
+        gc.collect()
+        gc.freeze()  # what was imported stays: to look through it again would hold up requests for 100 ms
         server = self._server()
         serving = asyncio.create_task(server.serve())
         self._heartbeat.start()
         self._service.replica.start()
-        upkeep = asyncio.create_task(self._maintain())
         snapshotting = asyncio.create_task(self._snapshotting.run())
+        background = [
+            asyncio.create_task(task) for task in (self._maintain(), Consolidator(self._service).run())
+        ]
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
         asked = asyncio.create_task(ended.wait())
         broken = asyncio.create_task(replica.ended())
         await asyncio.wait([serving, asked, broken], return_when=asyncio.FIRST_COMPLETED)
-        upkeep.cancel()
+        for task in background:
+            task.cancel()
         if not asked.done():
             log.error("ended by itself", serving=not serving.done(), following=not broken.done())
             return 1

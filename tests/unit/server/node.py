@@ -103,10 +103,17 @@ class Node:
 
     def operator(self, method: str, path: str, **body: Any) -> Any:
         """Return what an operator is answered."""
+        return self._as_operator(method, path, json.dumps(body).encode() if body else b"").json()
+
+    def metrics(self) -> str:
+        """Return the node's metrics."""
+        return self._as_operator("GET", "/metrics", b"").text
+
+    def _as_operator(self, method: str, path: str, content: bytes) -> httpx.Response:
         token = mint_operator_token((self.directory / "operator-token.key").read_bytes(), "ada")
-        answer = self._send(method, path, token, json.dumps(body).encode() if body else b"")
+        answer = self._send(method, path, token, content)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        return answer
 
     def send(
         self, method: str, path: str, body: Any = None, *, tenant: str = "acme", cortex: str = "main"
