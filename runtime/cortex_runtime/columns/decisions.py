@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -31,6 +30,9 @@ class Kind(IntEnum):
     DELETE = 3  # the concept leaves its column and is gone, with the relationships from and to it
     RELATE = 4
     UNRELATE = 5
+
+
+_TAKE, _DELETE = int(Kind.TAKE), int(Kind.DELETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Decisions:
         )  # fmt: skip
         arrays = [
             np.ascontiguousarray(getattr(self, name)).astype(dtype, copy=False).tobytes()
-            for name, dtype, _ in _layout(0, 0, 0, 0, 0)
+            for name, dtype, *_ in _LAYOUT
         ]
         return b"".join([header, *arrays, names])
 
@@ -164,30 +166,34 @@ class Decisions:
         if (magic, version) != (_MAGIC, _VERSION):
             raise MalformedDecisionsError(f"these are not decisions of version {_VERSION}")
         arrays, at = {}, _HEADER.size
-        for name, dtype, shape in _layout(*counts):
-            length = np.dtype(dtype).itemsize * math.prod(shape)
-            if at + length > len(raw):
+        for name, dtype, of, each in _LAYOUT:
+            if not counts[of]:
+                arrays[name] = _NOTHING[name]
+                continue
+            size = counts[of] * each
+            if at + size * dtype.itemsize > len(raw):
                 raise MalformedDecisionsError(f"the decisions end within {name}")
-            arrays[name] = np.frombuffer(raw, dtype, length // np.dtype(dtype).itemsize, at).reshape(shape)
-            at += length
+            values = np.frombuffer(raw, dtype, size, at)
+            arrays[name] = values if each == 1 else values.reshape(counts[of], each)
+            at += size * dtype.itemsize
         decisions = cls(before, operations, types=_names(raw, at, types), **arrays)
         _check(decisions)
         return decisions
 
 
-def _layout(
-    placings: int, bits: int, edges: int, traits: int, tags: int
-) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [
-        ("steps", "<u4", (placings,)), ("columns", "<i4", (placings,)), ("variant_of", "<i4", (placings,)),
-        ("kinds", "u1", (placings,)), ("words", "u1", (placings,)), ("sizes", "u1", (placings,)),
-        ("ids", "u1", (placings, ID_BYTES)), ("bits", "<u2", (bits,)),
-        ("edge_steps", "<u4", (edges,)), ("weights", "<f4", (edges,)), ("edge_types", "<u2", (edges,)),
-        ("edge_kinds", "u1", (edges,)), ("sources", "u1", (edges, ID_BYTES)),
-        ("targets", "u1", (edges, ID_BYTES)),
-        ("trait_steps", "<u4", (traits,)), ("trait_dimensions", "<u2", (traits,)),
-        ("trait_sizes", "<u2", (traits,)), ("trait_ids", "u1", (traits, ID_BYTES)), ("tags", "<u8", (tags,)),
-    ]  # fmt: skip
+# Name, type, which of the header's counts (placings, bits, edges, traits, tags) tells how many, numbers each.
+_LAYOUT = [
+    (name, np.dtype(dtype), of, each)
+    for name, dtype, of, each in (
+        ("steps", "<u4", 0, 1), ("columns", "<i4", 0, 1), ("variant_of", "<i4", 0, 1), ("kinds", "u1", 0, 1),
+        ("words", "u1", 0, 1), ("sizes", "u1", 0, 1), ("ids", "u1", 0, ID_BYTES), ("bits", "<u2", 1, 1),
+        ("edge_steps", "<u4", 2, 1), ("weights", "<f4", 2, 1), ("edge_types", "<u2", 2, 1),
+        ("edge_kinds", "u1", 2, 1), ("sources", "u1", 2, ID_BYTES), ("targets", "u1", 2, ID_BYTES),
+        ("trait_steps", "<u4", 3, 1), ("trait_dimensions", "<u2", 3, 1), ("trait_sizes", "<u2", 3, 1),
+        ("trait_ids", "u1", 3, ID_BYTES), ("tags", "<u8", 4, 1),
+    )
+]  # fmt: skip
+_NOTHING = {name: np.zeros((0, each) if each > 1 else 0, dtype=dtype) for name, dtype, _, each in _LAYOUT}
 
 
 def _ids(ids: list[bytes]) -> npt.NDArray[np.uint8]:
@@ -213,8 +219,8 @@ def _names(raw: bytes, at: int, count: int) -> tuple[str, ...]:
 
 def _check(d: Decisions) -> None:
     _require("negative number of operations", d.before >= 0)
-    _require("number of bits", int(d.sizes.sum()) == d.bits.size)
-    _require("trait_sizes", int(d.trait_sizes.sum()) == d.tags.size)
+    _require("number of bits", d.kinds.size > 0 or not d.bits.size)
+    _require("trait_sizes", d.trait_steps.size > 0 or not d.tags.size)
     if d.kinds.size:
         _check_placings(d)
     if d.edge_kinds.size:
@@ -229,14 +235,15 @@ def _require(name: str, good: bool | np.bool_) -> None:
 
 
 def _check_placings(d: Decisions) -> None:
-    take = d.kinds == Kind.TAKE
-    _require("kinds", d.kinds.max() <= Kind.DELETE)
+    take = d.kinds == _TAKE
+    _require("kinds", d.kinds.max() <= _DELETE)
     _require("steps", _ascending(d.steps, d.operations))
     _require("columns", d.columns.min() >= 0)
     _require("variant_of", d.variant_of.min() >= -1 and (d.variant_of[~take] == -1).all())
     _require("sizes", (take == (d.sizes > 0)).all() and d.sizes.max() <= MAX_BITS)
+    _require("number of bits", int(d.sizes.sum()) == d.bits.size)
     _require("words", (d.words[~take] == 0).all())
-    if d.bits.size:
+    if take.any():
         _check_bits(d.bits, d.sizes[take], d.words[take])
 
 
@@ -261,7 +268,7 @@ def _check_edges(d: Decisions) -> None:
 
 def _check_traits(d: Decisions) -> None:
     _require("trait_steps", _ascending(d.trait_steps, d.operations) and np.diff(d.trait_steps).all())
-    _require("trait_sizes", d.trait_sizes.max() <= MAX_TAGS)
+    _require("trait_sizes", d.trait_sizes.max() <= MAX_TAGS and int(d.trait_sizes.sum()) == d.tags.size)
     owners = np.repeat(np.arange(d.trait_sizes.size), d.trait_sizes)
     _require("tags", ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all())
 

@@ -15,6 +15,7 @@ from cortex_runtime.columns.growth import grown
 Columns = npt.NDArray[np.int64]
 TAKEN, FREE, RESTING, RESTING_ALL = 0, 1, 2, 3
 _BLOCK = 4096
+_NOBODY = np.zeros(0, dtype=np.int64)
 
 
 class FreeColumns:
@@ -85,7 +86,7 @@ class FreeColumns:
 
     def rested_all(self) -> Columns:
         """Return the columns int64[n], ascending, that rest until `until_all`."""
-        return np.flatnonzero(self.kinds == RESTING_ALL) if self._resting_all else np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(self.kinds == RESTING_ALL) if self._resting_all else _NOBODY
 
     def take(self, columns: Columns) -> Columns:
         """Take empty columns int64[n], each once; return those of them that rested."""
@@ -118,6 +119,8 @@ class FreeColumns:
     def wake(self, operation: int) -> Columns:
         """Free the columns that have rested when this operation comes, and return them."""
         count = bisect_left(self.resting, (operation, -1))
+        if not count and not self._resting_all:
+            return _NOBODY
         woken = np.array([column for _, column in self.resting[:count]], dtype=np.int64)
         del self.resting[:count]
         for column in woken.tolist():
