@@ -193,9 +193,9 @@ class Stored:
             else:
                 del self.relationships[operation.source, operation.target, operation.type]
 
-    def restore(self, settings: CortexSettings, operations: int) -> Cortex:
+    def restore(self, settings: CortexSettings, operations: int, kernels: Kernels | None = None) -> Cortex:
         edges = [RelationshipRecord(*edge, weight) for edge, weight in self.relationships.items()]
-        return Cortex.restore(settings, operations, list(self.concepts.values()), edges)
+        return Cortex.restore(settings, operations, list(self.concepts.values()), edges, kernels)
 
 
 def copied(decisions: Decisions) -> Decisions:
