@@ -191,15 +191,20 @@ def test_only_the_owner_of_a_cortex_with_a_radius_proposes(kernels: Kernels) -> 
 
 
 def test_a_column_that_rests_waits_and_one_that_is_gone_is_left_out(kernels: Kernels) -> None:
-    cortex = Cortex(CortexSettings(radius=0.5, refractory=4, winners=1), kernels)
+    cortex = Cortex(CortexSettings(radius=0.4, refractory=4), kernels)
     cortex.consolidation.proposing = True
-    alike = [f"alpha beta gamma delta epsilon own{number}x" for number in range(4)]
+    do(cortex, *(put(1000 + number, f"other{number}x") for number in range(40)))
+    assert proposed(cortex) == []
+    alike = [f"alpha beta gamma delta epsilon own{number}x" for number in range(5)]
     do(cortex, *(put(number, text) for number, text in enumerate(alike)))
-    assert proposed(cortex) == []
-    do(cortex, Delete(identifier(0)))  # rests: the first of them only, which is gone
-    assert proposed(cortex) == []
-    do(cortex, *(put(10 + number, f"other{number}x") for number in range(3)))
-    assert {relate.source for relate in proposed(cortex)} <= {identifier(2), identifier(3)}
+    do(cortex, *(Delete(identifier(9999)) for _ in range(3)))
+    do(cortex, put(5, alike[3]))  # joins it: it rests again
+    assert cortex.column_of(identifier(5)) == cortex.column_of(identifier(3))
+    do(cortex, Delete(identifier(4)))
+    sources = {relate.source for relate in proposed(cortex)}
+    assert sources == {identifier(2)}
+    do(cortex, *(Delete(identifier(9999)) for _ in range(4)))
+    assert {relate.source for relate in proposed(cortex)} == {identifier(3)}
     assert cortex.consolidation.backlog() == 0
 
 
