@@ -205,6 +205,8 @@ def test_a_column_that_rests_waits_and_one_that_is_gone_is_left_out(kernels: Ker
     assert sources == {identifier(2)}
     do(cortex, *(Delete(identifier(9999)) for _ in range(4)))
     assert {relate.source for relate in proposed(cortex)} == {identifier(3)}
+    do(cortex, *(Delete(identifier(9999)) for _ in range(9)))
+    assert proposed(cortex) == []
     assert cortex.consolidation.backlog() == 0
 
 
