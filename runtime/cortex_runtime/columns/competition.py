@@ -93,11 +93,10 @@ class Competition:
         try:
             while (start := len(outcomes)) < len(operations):
                 run = self._run(operations, absent, start)
-                rows, words = well_formed(run if len(run) >= _WORTH_A_RUN else [])
-                if words.size:
-                    outcomes += self._put_new(run[: words.size], rows, words)
-                else:
+                if len(run) < _WORTH_A_RUN:
                     outcomes.append(self.add(operations[start]))
+                else:
+                    outcomes += self._put_new(run)
         except InvalidOperationError:
             self.rollback(mark)
             raise
@@ -108,10 +107,13 @@ class Competition:
             raise RuntimeError("the cortex was changed while a competition was under way")
 
     def _absent(self, operations: Sequence[Operation]) -> list[bool]:
-        """Tell of each operation whether it puts a concept that the cortex does not have."""
-        ids = [each.id for each in operations if isinstance(each, Put) and len(each.id) == ID_BYTES]
+        """Tell of each operation whether it puts a concept that the cortex lacks; no when there are few."""
+        puts = [isinstance(each, Put) and len(each.id) == ID_BYTES for each in operations]
+        if sum(puts) < _WORTH_A_RUN:
+            return [False] * len(puts)
+        ids = [each.id for each, put in zip(operations, puts, strict=True) if put and isinstance(each, Put)]
         absent = iter(self._cortex.lacks(ids))
-        return [isinstance(each, Put) and len(each.id) == ID_BYTES and next(absent) for each in operations]
+        return [put and next(absent) for put in puts]
 
     def _run(self, operations: Sequence[Operation], absent: list[bool], start: int) -> list[Put]:
         """Return puts of new concepts that follow each other, which neither quota nor dimension refuses."""
@@ -173,17 +175,21 @@ class Competition:
         rows = np.full((1, MAX_BITS), PAD, dtype=np.uint16)
         rows[0, : put.bits.size] = put.bits
         (outcome,) = self._compete([put], rows, np.array([put.words], dtype=np.uint8))
-        self._describe(put, self._operation)
+        if place is not None or put.tags or put.dimension:
+            self._describe(put, self._operation)
         return outcome
 
-    def _put_new(self, puts: list[Put], rows: Rows, words: npt.NDArray[np.uint8]) -> list[Outcome]:
-        """Put concepts that are not there."""
+    def _put_new(self, puts: list[Put]) -> list[Outcome]:
+        """Put concepts that are not there, up to the first that is malformed: that is checked by itself."""
+        rows, words = well_formed(puts)
+        if not words.size:
+            return [self.add(puts[0])]
         outcomes: list[Outcome] = []
-        while (done := len(outcomes)) < len(puts):
+        while (done := len(outcomes)) < words.size:
             self._operation += 1
-            outcomes += self._compete(puts[done:], rows[done:], words[done:])
+            outcomes += self._compete(puts[done : words.size], rows[done:], words[done:])
             self._operation = outcomes[-1].operation
-        for put, outcome in zip(puts, outcomes, strict=True):
+        for put, outcome in zip(puts, outcomes, strict=False):
             if put.tags or put.dimension:
                 self._describe(put, outcome.operation)
         return outcomes
@@ -195,8 +201,9 @@ class Competition:
 
     def _check_dimension(self, put: Put) -> None:
         overlay = self._overlay
-        others = overlay.vectors - (overlay.traits_of(put.id)[1] > 0)
-        if put.dimension and others and put.dimension != overlay.dimension:
+        if not put.dimension or put.dimension == overlay.dimension:
+            return
+        if overlay.vectors - (overlay.traits_of(put.id)[1] > 0):
             raise DimensionError(
                 f"The vector of concept {put.id.hex()} has {put.dimension} numbers, those of the others"
                 f" {overlay.dimension}. Give vectors of one model, or use another cortex."
@@ -232,11 +239,8 @@ class Competition:
                 f"All {capacity} columns of the cortex are taken or resting. Delete concepts, or use another"
                 " cortex."
             )
-        won = [
-            tuple(each[:size])
-            for each, size in zip(winners.tolist(), (winners >= 0).sum(axis=1).tolist(), strict=True)
-        ]
-        results = zip(puts, places.tolist(), overlaps.tolist(), won)
+        won = [tuple([column for column in each if column >= 0]) for each in winners.tolist()]
+        results = zip(puts, places.tolist(), overlaps.tolist(), won, strict=False)
         return [self._arrive(operation, *result) for operation, result in enumerate(results, self._operation)]
 
     def _arrive(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,9 @@ class Kind(IntEnum):
     DELETE = 3  # the concept leaves its column and is gone, with the relationships from and to it
     RELATE = 4
     UNRELATE = 5
+
+
+_TAKE, _DELETE, _RELATE, _UNRELATE = map(np.uint8, (Kind.TAKE, Kind.DELETE, Kind.RELATE, Kind.UNRELATE))
 
 
 class Placing(NamedTuple):
@@ -114,29 +118,14 @@ class Decisions:
         edges = [each for each in decisions if isinstance(each, Relating)]
         traits = [each for each in decisions if isinstance(each, Describing)]
         types = {name: index for index, name in enumerate(dict.fromkeys(each.type for each in edges))}
-        return cls(
-            before, operations,
-            kinds=np.array([each.kind for each in placings], dtype=np.uint8),
-            steps=np.array([each.operation - before for each in placings], dtype=np.uint32),
-            ids=_ids([each.id for each in placings]),
-            columns=np.array([each.column for each in placings], dtype=np.int32),
-            words=np.array([each.words for each in placings], dtype=np.uint8),
-            variant_of=np.array([each.variant_of for each in placings], dtype=np.int32),
-            sizes=np.array([each.bits.size for each in placings], dtype=np.uint8),
-            bits=np.concatenate([np.zeros(0, dtype=np.uint16), *(each.bits for each in placings)]),
-            edge_kinds=np.array([each.kind for each in edges], dtype=np.uint8),
-            edge_steps=np.array([each.operation - before for each in edges], dtype=np.uint32),
-            sources=_ids([each.source for each in edges]),
-            targets=_ids([each.target for each in edges]),
-            edge_types=np.array([types[each.type] for each in edges], dtype=np.uint16),
-            weights=np.array([each.weight for each in edges], dtype=np.float32),
-            trait_steps=np.array([each.operation - before for each in traits], dtype=np.uint32),
-            trait_ids=_ids([each.id for each in traits]),
-            trait_dimensions=np.array([each.dimension for each in traits], dtype=np.uint16),
-            trait_sizes=np.array([len(each.tags) for each in traits], dtype=np.uint16),
-            tags=np.array([tag for each in traits for tag in each.tags], dtype=np.uint64),
-            types=tuple(types),
-        )  # fmt: skip
+        arrays = dict(_NOTHING)
+        if placings:
+            arrays |= _placed(before, placings)
+        if edges:
+            arrays |= _related(before, edges, types)
+        if traits:
+            arrays |= _described(before, traits)
+        return cls(before, operations, types=tuple(types), **arrays)
 
     def to_bytes(self) -> bytes:
         """Return the bytes that replicas read: the same for the same decisions on every machine."""
@@ -150,7 +139,7 @@ class Decisions:
         )  # fmt: skip
         arrays = [
             np.ascontiguousarray(getattr(self, name)).astype(dtype, copy=False).tobytes()
-            for name, dtype, _ in _layout(0, 0, 0, 0, 0)
+            for name, dtype, _, _ in _LAYOUT
         ]
         return b"".join([header, *arrays, names])
 
@@ -163,33 +152,77 @@ class Decisions:
         if (magic, version) != (_MAGIC, _VERSION):
             raise MalformedDecisionsError(f"these are not decisions of version {_VERSION}")
         arrays, at = {}, _HEADER.size
-        for name, dtype, shape in _layout(*counts):
-            length = np.dtype(dtype).itemsize * math.prod(shape)
-            if at + length > len(raw):
+        for name, dtype, group, width in _LAYOUT:
+            size = counts[group] * width
+            if at + dtype.itemsize * size > len(raw):
                 raise MalformedDecisionsError(f"the decisions end within {name}")
-            arrays[name] = np.frombuffer(raw, dtype, length // np.dtype(dtype).itemsize, at).reshape(shape)
-            at += length
+            array = np.frombuffer(raw, dtype, size, at)
+            arrays[name] = array if width == 1 else array.reshape(-1, width)
+            at += array.nbytes
         decisions = cls(before, operations, types=_names(raw, at, types), **arrays)
         _check(decisions)
         return decisions
 
 
-def _layout(
-    placings: int, bits: int, edges: int, traits: int, tags: int
-) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [
-        ("steps", "<u4", (placings,)), ("columns", "<i4", (placings,)), ("variant_of", "<i4", (placings,)),
-        ("kinds", "u1", (placings,)), ("words", "u1", (placings,)), ("sizes", "u1", (placings,)),
-        ("ids", "u1", (placings, ID_BYTES)), ("bits", "<u2", (bits,)),
-        ("edge_steps", "<u4", (edges,)), ("weights", "<f4", (edges,)), ("edge_types", "<u2", (edges,)),
-        ("edge_kinds", "u1", (edges,)), ("sources", "u1", (edges, ID_BYTES)),
-        ("targets", "u1", (edges, ID_BYTES)),
-        ("trait_steps", "<u4", (traits,)), ("trait_dimensions", "<u2", (traits,)),
-        ("trait_sizes", "<u2", (traits,)), ("trait_ids", "u1", (traits, ID_BYTES)), ("tags", "<u8", (tags,)),
-    ]  # fmt: skip
+# Of each array its name, its type in bytes, which of the header's counts it has, and how many a row.
+_PLACINGS, _BITS, _EDGES, _TRAITS, _TAGS = range(5)
+_LAYOUT = [
+    (name, np.dtype(dtype), group, width)
+    for name, dtype, group, width in (
+        ("steps", "<u4", _PLACINGS, 1), ("columns", "<i4", _PLACINGS, 1), ("variant_of", "<i4", _PLACINGS, 1),
+        ("kinds", "u1", _PLACINGS, 1), ("words", "u1", _PLACINGS, 1), ("sizes", "u1", _PLACINGS, 1),
+        ("ids", "u1", _PLACINGS, ID_BYTES), ("bits", "<u2", _BITS, 1),
+        ("edge_steps", "<u4", _EDGES, 1), ("weights", "<f4", _EDGES, 1), ("edge_types", "<u2", _EDGES, 1),
+        ("edge_kinds", "u1", _EDGES, 1), ("sources", "u1", _EDGES, ID_BYTES),
+        ("targets", "u1", _EDGES, ID_BYTES),
+        ("trait_steps", "<u4", _TRAITS, 1), ("trait_dimensions", "<u2", _TRAITS, 1),
+        ("trait_sizes", "<u2", _TRAITS, 1), ("trait_ids", "u1", _TRAITS, ID_BYTES), ("tags", "<u8", _TAGS, 1),
+    )
+]  # fmt: skip
+_NOTHING = {
+    name: np.zeros((0, width) if width > 1 else 0, dtype=dtype.newbyteorder("="))
+    for name, dtype, _, width in _LAYOUT
+}
 
 
-def _ids(ids: list[bytes]) -> npt.NDArray[np.uint8]:
+def _placed(before: int, placings: list[Placing]) -> dict[str, npt.NDArray[Any]]:
+    kinds, operations, ids, columns, words, variant_of, bits = zip(*placings, strict=True)
+    return {
+        "kinds": _small(kinds), "steps": _steps(before, operations), "ids": _ids(ids),
+        "columns": np.array(columns, dtype=np.int32), "words": _small(words),
+        "variant_of": np.array(variant_of, dtype=np.int32), "sizes": _small([each.size for each in bits]),
+        "bits": np.concatenate(bits),
+    }  # fmt: skip
+
+
+def _related(before: int, edges: list[Relating], types: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
+    kinds, operations, sources, targets, names, weights = zip(*edges, strict=True)
+    return {
+        "edge_kinds": _small(kinds), "edge_steps": _steps(before, operations), "sources": _ids(sources),
+        "targets": _ids(targets), "edge_types": np.array([types[name] for name in names], dtype=np.uint16),
+        "weights": np.array(weights, dtype=np.float32),
+    }  # fmt: skip
+
+
+def _described(before: int, traits: list[Describing]) -> dict[str, npt.NDArray[Any]]:
+    operations, ids, tags, dimensions = zip(*traits, strict=True)
+    return {
+        "trait_steps": _steps(before, operations), "trait_ids": _ids(ids),
+        "trait_dimensions": np.array(dimensions, dtype=np.uint16),
+        "trait_sizes": np.array([len(each) for each in tags], dtype=np.uint16),
+        "tags": np.array(list(chain.from_iterable(tags)), dtype=np.uint64),
+    }  # fmt: skip
+
+
+def _small(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(bytearray(numbers), dtype=np.uint8)
+
+
+def _steps(before: int, operations: Sequence[int]) -> npt.NDArray[np.uint32]:
+    return (np.array(operations, dtype=np.int64) - before).astype(np.uint32)
+
+
+def _ids(ids: Sequence[bytes]) -> npt.NDArray[np.uint8]:
     return np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(len(ids), ID_BYTES)
 
 
@@ -228,8 +261,8 @@ def _require(name: str, good: bool | np.bool_) -> None:
 
 
 def _check_placings(d: Decisions) -> None:
-    take = d.kinds == Kind.TAKE
-    _require("kinds", d.kinds.max() <= Kind.DELETE)
+    take = d.kinds == _TAKE
+    _require("kinds", d.kinds.max() <= _DELETE)
     _require("steps", _ascending(d.steps, d.operations))
     _require("columns", d.columns.min() >= 0)
     _require("variant_of", d.variant_of.min() >= -1 and (d.variant_of[~take] == -1).all())
@@ -246,13 +279,14 @@ def _check_bits(
     ends = np.cumsum(sizes, dtype=np.int64)
     ascending = bits[1:] > bits[:-1]
     ascending[ends[:-1] - 1] = True  # from one column's bits to the next one's
-    counted = np.add.reduceat(bits < WORD_BITS, ends - sizes, dtype=np.int64)
+    of_words = (bits < WORD_BITS).view(np.uint8)
+    counted = np.add.reduceat(of_words, ends - sizes, dtype=np.uint8)
     _require("bits or words", bits.max() != PAD and ascending.all() and (counted == words).all())
 
 
 def _check_edges(d: Decisions) -> None:
-    relate = d.edge_kinds == Kind.RELATE
-    _require("edge_kinds", (relate | (d.edge_kinds == Kind.UNRELATE)).all())
+    relate = d.edge_kinds == _RELATE
+    _require("edge_kinds", (relate | (d.edge_kinds == _UNRELATE)).all())
     _require("edge_steps", _ascending(d.edge_steps, d.operations))
     weights = np.where(relate, (d.weights > 0) & (d.weights <= 1), d.weights == 0)
     _require("weights or edge_types", weights.all() and d.edge_types.max() < len(d.types))

@@ -10,7 +10,7 @@ from cortex_runtime.columns.growth import grown
 from cortex_runtime.columns.model import Bits
 
 Ints = npt.NDArray[np.int64]
-_FIRST_CHUNK = 16
+_FIRST_ROWS = 8
 _NONE_MET = np.zeros(BITS, dtype=np.bool_)
 
 
@@ -24,9 +24,9 @@ class Pending:
     """
 
     def __init__(self, counts: npt.NDArray[np.int32]) -> None:
-        self.columns = np.zeros(0, dtype=np.int64)
-        self.rows = np.zeros((0, MAX_BITS), dtype=np.uint16)
-        self.words = np.zeros(0, dtype=np.uint8)
+        self.columns = np.empty(_FIRST_ROWS, dtype=np.int64)
+        self.rows = np.empty((_FIRST_ROWS, MAX_BITS), dtype=np.uint16)
+        self.words = np.empty(_FIRST_ROWS, dtype=np.uint8)
         self.end = self.counted = 0
         self.counts, self.met = counts, _NONE_MET
         self._places: dict[int, int] = {}
@@ -36,9 +36,8 @@ class Pending:
         """Make room for so many more columns, all of which but the last will be counted."""
         size = self.end + more
         if size > self.columns.size:
-            self.columns = grown(self.columns, size, chunk=_FIRST_CHUNK)
-            self.rows = grown(self.rows, size, fill=PAD, chunk=_FIRST_CHUNK)
-            self.words = grown(self.words, size, chunk=_FIRST_CHUNK)
+            self.columns, self.rows = grown(self.columns, size), grown(self.rows, size)
+            self.words = grown(self.words, size)
         if more > 1 or self.counted < self.end:
             self._own()
 
@@ -46,7 +45,7 @@ class Pending:
         """Add a column that was taken; there is room."""
         end = self.end
         self.columns[end], self.words[end] = column, words
-        self.rows[end, : bits.size] = bits
+        self.rows[end, : bits.size], self.rows[end, bits.size :] = bits, PAD
         self.end = end + 1
 
     def count(self) -> None:

@@ -159,12 +159,13 @@ class Node:
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
             "ca.crt", "node.crt", "node.key", "node-token.key", "node-token.pub", "operator-token.pub",
-            "keyring.json", "log",
+            "keyring.json", "log", "snapshots",
         )}  # fmt: skip
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
         return {
             "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
             "port": self.port, "keyring": here["keyring.json"], "log": here["log"],
+            "snapshots": here["snapshots"],
             "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
             "tokens": {"signing_key": here["node-token.key"], "signing_public": here["node-token.pub"],

@@ -176,11 +176,11 @@ class CompetitionKernels(Protocol):
         words: npt.NDArray[np.uint8],
         free: Ints,
     ) -> tuple[Ints, npt.NDArray[np.float64], Ints]:
-        """Let concepts that are on no column compete, in order, and bring the overlay's pending columns along.
+        """Let concepts that are on no column compete, in order; the overlay gets the columns they take.
 
-        rows uint16[n, 40] and words uint8[n] are those of the concepts, free int64[m] the columns that they may
-        take, in order. Return, of as many concepts as there were columns for: columns int64[k], that each came
-        to; overlaps float64[k], the weighted Jaccard similarity to the strongest candidate (one that reaches
-        the joining threshold was joined, else a column was taken); winners int64[k, w], the strongest first,
-        -1 none.
+        rows uint16[n, 40] and words uint8[n] are those of the concepts, free int64[m] the columns that may be
+        taken, in order. Return, of the concepts up to the first for which there is none left: columns
+        int64[k], that each came to; overlaps float64[k], the weighted Jaccard similarity to the strongest
+        candidate (from the joining threshold on it was joined); winners int64[k, w], the strongest first, -1
+        none.
         """

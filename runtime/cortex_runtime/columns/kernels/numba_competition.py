@@ -33,18 +33,15 @@ def compete(
     searcher.make_scratch()
     pending = overlay.pending
     pending.make_room(words.size)
-    columns = np.empty(words.size, dtype=np.int64)
-    overlaps = np.zeros(words.size)
-    winners = np.full((words.size, min(settings.winners, MAX_CANDIDATES)), -1, dtype=np.int64)
     before = pending.end
-    done, pending.counted, pending.end = _compete(
-        rows, words, free, settings.radius, settings.join_threshold, columns, overlaps, winners,
+    columns, overlaps, winners, pending.counted, pending.end = _compete(
+        rows, words, free, settings.radius, settings.join_threshold, min(settings.winners, MAX_CANDIDATES),
         overlay.occupied, overlay.hidden, pending.columns, pending.rows, pending.words, pending.counts,
         pending.met, pending.counted, before, WORD_THRESHOLDS, GRAM_THRESHOLDS,
         *numba_search._index(searcher),
     )  # fmt: skip
     overlay.occupied += pending.end - before
-    return columns[:done], overlaps[:done], winners[:done]
+    return columns, overlaps, winners
 
 
 def _compiled(signature: str) -> Any:
@@ -174,6 +171,53 @@ def _add_pending(keys, places, size, floor, end, rows, words, columns, table):  
     return size
 
 
+@_compiled(
+    "UniTuple(int64, 3)(uint16[::1], int32[::1], boolean[::1], int64, float64[::1], float64[::1], int64[::1],"
+    " int64[::1])"
+)
+def _weigh(row, counts, met, columns, word_steps, gram_steps, bits, weights):  # type: ignore[no-untyped-def]
+    """Write a row's bits and their weights; return how many they are, what they weigh together, and how much
+    of that pending columns may share.
+    """
+    size = own = met_by = 0
+    for bit in row:
+        if bit == PAD:
+            break
+        weight = _weight(bit, counts[bit], columns, word_steps, gram_steps)
+        bits[size], weights[size] = bit, weight
+        size += 1
+        own += weight
+        if met[bit]:
+            met_by += weight
+    return size, own, met_by
+
+
+@_compiled(
+    "float64(int64[::1], int64[::1], int64, int64, float64, int64[::1], uint16[:, ::1], uint8[::1],"
+    " int64[::1], uint16[:, ::1], uint8[::1], int32[::1], int64, float64[::1], float64[::1], uint8[::1])"
+)
+def _decide(  # type: ignore[no-untyped-def]
+    keys, places, candidates, own, radius, winners, column_rows, column_words, pending_columns, pending_rows,
+    pending_words, counts, occupied, word_steps, gram_steps, table,
+):  # fmt: skip
+    """Write the winners among ranked candidates; return how similar the strongest is to what weighs `own`."""
+    columns = np.empty(candidates, dtype=np.int64)
+    rows = np.empty((candidates, MAX_BITS), dtype=np.uint16)
+    for each in range(candidates):
+        place = places[each]
+        if place >= 0:
+            columns[each], rows[each] = place, column_rows[place]
+        else:
+            columns[each], rows[each] = pending_columns[-1 - place], pending_rows[-1 - place]
+    total = _inhibit(
+        rows, candidates, columns, radius, winners, counts, occupied, word_steps, gram_steps, table
+    )
+    first = places[0]
+    words = np.int64(column_words[first] if first >= 0 else pending_words[-1 - first])
+    shared = (keys[0] + columns[0] + (words << 32)) >> 38
+    return shared / max(1, own + total - shared)
+
+
 def _made_with(search_source: int) -> Any:
     """Return the kernel, kept on disk only for as long as the search that is compiled into it is the same.
 
@@ -182,14 +226,14 @@ def _made_with(search_source: int) -> Any:
     """
 
     @_compiled(
-        "UniTuple(int64, 3)(uint16[:, ::1], uint8[::1], int64[::1], float64, float64, int64[::1],"
-        " float64[::1], int64[:, ::1], int64, int64[::1], int64[::1], uint16[:, ::1], uint8[::1],"
+        "Tuple((int64[::1], float64[::1], int64[:, ::1], int64, int64))(uint16[:, ::1], uint8[::1],"
+        " int64[::1], float64, float64, int64, int64, int64[::1], int64[::1], uint16[:, ::1], uint8[::1],"
         " int32[::1], boolean[::1], int64, int64, float64[::1], float64[::1],"
         " int32[::1], int64[::1], int16[::1], int32[::1], uint64[:, ::1], int64,"
         " uint16[:, ::1], uint8[::1], uint16[::1], int32[::1], uint64[:, ::1], uint8[::1])"
     )
     def compete(  # type: ignore[no-untyped-def]
-        rows, words, free, radius, threshold, columns, overlaps, winners, occupied, hidden,
+        rows, words, free, radius, threshold, most, occupied, hidden,
         pending_columns, pending_rows, pending_words, counts, met, counted, end, word_steps, gram_steps,
         indexed, starts, slots, arena, bitmaps, bitmap_words, column_rows, column_words,
         sums, touched, planes, table,
@@ -198,68 +242,44 @@ def _made_with(search_source: int) -> Any:
         share = min(radius, threshold) if radius else threshold
         bits, weights = np.empty(MAX_BITS, dtype=np.int64), np.empty(MAX_BITS, dtype=np.int64)
         keys, places = np.empty(MAX_CANDIDATES, dtype=np.int64), np.empty(MAX_CANDIDATES, dtype=np.int64)
-        near_rows = np.empty((MAX_CANDIDATES, MAX_BITS), dtype=np.uint16)
-        near = np.empty(MAX_CANDIDATES, dtype=np.int64)
+        columns, overlaps = np.empty(words.size, dtype=np.int64), np.zeros(words.size)
+        winners = np.full((words.size, most), -1, dtype=np.int64)
         taken = 0
         for index in range(words.size):
-            counted = _count(pending_rows, counted, end, counts, met)
             row = rows[index]
-            own = maybe_pending = size = 0
-            for bit in row:
-                if bit == PAD:
-                    break
-                weight = _weight(bit, counts[bit], occupied, word_steps, gram_steps)
-                bits[size], weights[size] = bit, weight
-                size += 1
-                own += weight
-                if met[bit]:
-                    maybe_pending += weight
-            floor = max(1, np.int64(np.ceil(share * own)))
-
+            counted = _count(pending_rows, counted, end, counts, met)
+            size, own, met_by = _weigh(row, counts, met, occupied, word_steps, gram_steps, bits, weights)
+            floor = max(1, int(np.ceil(share * own)))
             found, scores = numba_search._search(
                 bits[:size], weights[:size], MAX_CANDIDATES, floor, hidden, indexed, starts, slots, arena,
                 bitmaps, bitmap_words, column_rows, column_words, sums, touched, planes, table,
             )  # fmt: skip
             candidates = found.size
             for each in range(candidates):
-                keys[each] = _key(scores[each], np.int64(column_words[found[each]]), found[each])
-                places[each] = found[each]
-            if maybe_pending >= floor:
+                column = places[each] = found[each]
+                keys[each] = _key(scores[each], np.int64(column_words[column]), column)
+            if met_by >= floor:
                 for each in range(size):
                     table[bits[each]] = weights[each]
                 candidates = _add_pending(
                     keys, places, candidates, floor, end, pending_rows, pending_words, pending_columns, table
                 )
                 _clear(row, table)
-
-            overlap = 0.0
             if candidates:
-                for each in range(candidates):
-                    place = places[each]
-                    if place >= 0:
-                        near[each], near_rows[each] = place, column_rows[place]
-                    else:
-                        near[each], near_rows[each] = pending_columns[-1 - place], pending_rows[-1 - place]
-                total = _inhibit(
-                    near_rows, candidates, near, radius, winners[index], counts, occupied, word_steps,
-                    gram_steps, table,
+                overlaps[index] = _decide(
+                    keys, places, candidates, own, radius, winners[index], column_rows, column_words,
+                    pending_columns, pending_rows, pending_words, counts, occupied, word_steps, gram_steps,
+                    table,
                 )  # fmt: skip
-                place = places[0]
-                its_words = np.int64(column_words[place] if place >= 0 else pending_words[-1 - place])
-                shared = (keys[0] + near[0] + (its_words << 32)) >> 38
-                overlap = shared / max(1, own + total - shared)
-            if overlap >= threshold:
-                columns[index] = near[0]
+            if overlaps[index] >= threshold:
+                columns[index] = winners[index, 0]
             elif taken < free.size:
                 columns[index] = pending_columns[end] = free[taken]
                 pending_rows[end], pending_words[end] = row, words[index]
-                taken += 1
-                end += 1
-                occupied += 1
+                taken, end, occupied = taken + 1, end + 1, occupied + 1
             else:
-                return index, counted, end
-            overlaps[index] = overlap
-        return words.size, counted, end
+                return columns[:index], overlaps[:index], winners[:index], counted, end
+        return columns, overlaps, winners, counted, end
 
     return compete
 
