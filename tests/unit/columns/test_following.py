@@ -21,7 +21,7 @@ WORDS = ["one", "two", "three", "four", "five", "six", "seven"]
 def cortex_with(kernels: Kernels, *, restored: bool) -> Cortex:
     """Columns 0 to 6: 0 and 1 were won long ago, 2 and 5 are empty, 6 won just now, 3 has two concepts."""
     live, stored = Cortex(QUICK, kernels), Stored()
-    operations = [put(number, word) for number, word in enumerate(WORDS[:6])]
+    operations: list[Operation] = [put(number, word) for number, word in enumerate(WORDS[:6])]
     operations += [put(9, "four")]
     for operation in (*operations, Delete(identifier(2)), Delete(identifier(5)), put(6, "seven")):
         outcomes, decisions = live.compete([operation])
