@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from cortex_runtime import objectstore
+
 
 class ConfigError(ValueError):
     """The configuration cannot be used; says which field and why."""
@@ -67,6 +69,8 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
     tokens: TokenConfig
     keyring: Path
     log: Path
+    snapshots: Path  # directory of this node's own
+    objects: str | None = None  # URL of its region's object store (see objectstore)
 
     @property
     def address(self) -> str:
@@ -80,6 +84,11 @@ def read(path: Path) -> NodeConfig:
         config = msgspec.json.decode(path.read_bytes(), type=NodeConfig, dec_hook=_decode)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    if config.objects is not None:
+        try:
+            objectstore.check(config.objects)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from error
     if config.region not in {host.region for host in config.database.hosts}:
         raise ConfigError(f"{path}: no database host is in the node's region {config.region}")
     return config

@@ -22,6 +22,7 @@ from cortex_runtime.changelog.owner import NotOwner, Owner
 from cortex_runtime.changelog.placement import SLOTS, holders, ranked
 from cortex_runtime.changelog.plan import Write
 from cortex_runtime.changelog.slots import Diverged, Slot, catch_up, load
+from cortex_runtime.changelog.snapshots import Snapshots
 from cortex_runtime.config import NodeConfig
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.security.directory import Directory, UnknownKey
@@ -56,13 +57,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the cortices of a node; `queue` is the number of writes that wait for their append."""
+    """Sums over the cortices of a node.
+
+    queue: writes that wait for their append. consolidation: items of consolidation that wait.
+    """
 
     columns: int
     concepts: int
     relationships: int
     pending: int
     queue: int
+    consolidation: int
 
 
 class Replica:
@@ -77,10 +82,11 @@ class Replica:
         local: Database,
         directory: Directory,
         heartbeat: Heartbeat,
+        snapshots: Snapshots | None = None,
     ) -> None:
         # What decides about owners has connections of its own: it must not wait behind appends.
         self._config, self._primary, self._control, self._local = config, primary, control, local
-        self._directory, self._heartbeat = directory, heartbeat
+        self._directory, self._heartbeat, self._snapshots = directory, heartbeat, snapshots
         self.view = View()
         self.slots: dict[int, Slot] = {}
         self.owners: dict[int, Owner] = {}
@@ -136,11 +142,17 @@ class Replica:
             relationships=sum(cortex.relationship_count for cortex in cortices),
             pending=sum(cortex.pending_count for cortex in cortices),
             queue=sum(owner.queued for owner in self.owners.values()),
+            consolidation=sum(cortex.consolidation.backlog() for cortex in cortices),
         )
 
     def owner_of(self, slot: int) -> str | None:
         """Return the name of the slot's owner as last seen."""
         return self.view.owners[slot][0] if self.view.owners else None
+
+    def is_first_holder(self, slot: int) -> bool:
+        """Tell whether this node is its region's first in the slot's order of preference."""
+        here = tuple(sorted({*self.view.members_of(self._config.region), self._config.name}))
+        return holders(slot, here)[0] == self._config.name
 
     async def submit(self, slot: int, write: Write) -> bytes:
         """Write as the owner. Raises NotOwner, OutcomeUnknown, Rejected or UnknownKey."""
@@ -317,7 +329,7 @@ class Replica:
 
     async def _load_slot(self, number: int) -> None:
         async with self._local.connection(LOAD_TIMEOUT) as connection:
-            slot = await load(number, connection, self._directory)
+            slot = await load(number, connection, self._directory, self._snapshots)
         slot.local_seq = slot.seq
         self._adopt(slot)
 
@@ -377,7 +389,7 @@ class Replica:
 
     async def _reload(self, connection: Connection, number: int, why: str) -> None:
         log.warning("slot reloaded", slot=number, why=why)
-        self._adopt(await load(number, connection, self._directory))
+        self._adopt(await load(number, connection, self._directory, self._snapshots))
 
     async def _is_ahead(self, slot: Slot) -> bool:
         """Tell whether this region's instance merely lags: the primary has what was applied here."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
+import structlog
 
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.changelog.entries import (
@@ -20,6 +22,8 @@ from cortex_runtime.changelog.entries import (
     concept_place,
     relationship_place,
 )
+from cortex_runtime.changelog.snapshotfile import Origin
+from cortex_runtime.changelog.snapshots import Snapshots
 from cortex_runtime.columns import (
     ConceptRecord,
     Cortex,
@@ -28,20 +32,31 @@ from cortex_runtime.columns import (
     RelationshipRecord,
     tags_of,
 )
-from cortex_runtime.security.directory import Directory
+from cortex_runtime.objectstore import ObjectStoreError
+from cortex_runtime.security.directory import Directory, UnknownKey
 
 SETTINGS = CortexSettings()
 EMPTY = Cortex(SETTINGS)
 FETCH_ROWS = 200
+WORTH_A_SNAPSHOT = 2_000  # operations of a cortex: with fewer, its state is read from the tables as quickly
 Row = tuple[Any, ...]
 _CHANGES = """
     select seq, token, tenant, cortex, entry, digest from change
     where slot = %s and seq > %s order by seq limit 64
 """
+_TAIL = """
+    select seq, token, tenant, cortex, entry, digest from change
+    where slot = %s and seq > %s and seq <= %s order by seq
+"""
+log = structlog.get_logger()
 
 
 class Diverged(Exception):
     """What this node applied is no longer in the log, or the log no longer reaches back to it."""
+
+
+# ValueError: what the log has does not apply. CannotOpen and SnapshotDamagedError are such, too.
+_NOT_USED = (Diverged, ValueError, UnknownKey, OSError, ObjectStoreError)
 
 
 @dataclass(slots=True)
@@ -56,6 +71,9 @@ class Slot:
     local_seq: int = 0  # how far this region's own database instance has come, as last seen
     contents: dict[tuple[str, bytes], Any] = field(default_factory=dict)  # copies; a new Slot has none
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    # Who changes its arrays has it, and who copies them: a copy takes as long as it takes.
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    origins: dict[tuple[str, str], Origin] = field(default_factory=dict)  # the latest snapshot of each cortex
 
     def cortex(self, tenant: str, name: str) -> Cortex:
         """Return a cortex, an empty one that is not kept when nothing was ever put in it."""
@@ -63,8 +81,7 @@ class Slot:
 
     def apply(self, change: Change, entry: ChangeEntry) -> None:
         """Repeat one change. Raises Diverged when it does not follow on what was applied."""
-        chained = hashlib.sha256(self.digest + change.entry).digest()
-        if change.seq != self.seq + 1 or chained != change.digest:
+        if not change.follows(self.seq, self.digest):
             raise Diverged(f"slot {self.number}: {self.seq} is not followed by {change.seq}")
         cortex = self.cortices.get((change.tenant, change.cortex)) or Cortex(SETTINGS)
         try:
@@ -101,6 +118,15 @@ class Change:
     entry: bytes
     digest: bytes
 
+    def follows(self, seq: int, digest: bytes) -> bool:
+        """Tell whether it is what came after a position."""
+        return self.seq == seq + 1 and self.digest == hashlib.sha256(digest + self.entry).digest()
+
+    def open(self, slot: int, directory: Directory) -> ChangeEntry:
+        """Return what is in it. Raises CannotOpen or UnknownKey."""
+        place = change_place(self.tenant, self.cortex, slot, self.seq)
+        return msgspec.msgpack.decode(directory.unseal(place, self.entry), type=ChangeEntry)
+
 
 async def catch_up(slot: Slot, connection: Connection, directory: Directory) -> int:
     """Apply what the log has beyond a slot's position, and return how many changes that was.
@@ -112,17 +138,24 @@ async def catch_up(slot: Slot, connection: Connection, directory: Directory) -> 
         rows = await (await connection.execute(_CHANGES, [slot.number, slot.seq], binary=True)).fetchall()
         for row in rows:
             change = Change(*row)
-            place = change_place(change.tenant, change.cortex, slot.number, change.seq)
-            entry = msgspec.msgpack.decode(directory.unseal(place, change.entry), type=ChangeEntry)
-            slot.apply(change, entry)
+            entry = change.open(slot.number, directory)
+            async with slot.changing:
+                slot.apply(change, entry)
             await asyncio.sleep(0)
         applied += len(rows)
         if len(rows) < 64:
             return applied
 
 
-async def load(number: int, connection: Connection, directory: Directory) -> Slot:
-    """Read a slot from the state tables in one snapshot. Raises CannotOpen or UnknownKey."""
+async def load(
+    number: int, connection: Connection, directory: Directory, snapshots: Snapshots | None = None
+) -> Slot:
+    """Read a slot, in one snapshot of the database, from the state tables, or quicker where it can be.
+
+    A cortex that has a snapshot on disk or in the object store comes from there, if it opens and the change
+    log goes on from it. Raises CannotOpen or UnknownKey.
+    """
+    begun, quick = time.monotonic(), []
     async with connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
         # Opening entries takes longer than an idle owner is granted.
@@ -134,13 +167,80 @@ async def load(number: int, connection: Connection, directory: Directory) -> Slo
             connection, "select tenant, name, operations from cortex where slot = %s", number
         )
         for tenant, name, operations in cortices:
-            concepts = [one async for one in _concepts(connection, directory, number, tenant, name)]
-            edges = [one async for one in _relationships(connection, directory, number, tenant, name)]
-            # In a thread: it takes seconds at a million columns, and touches nothing that others have.
-            slot.cortices[tenant, name] = await asyncio.to_thread(
-                Cortex.restore, SETTINGS, operations, concepts, edges
-            )
+            if snapshots is not None and operations >= WORTH_A_SNAPSHOT:
+                how = await _restored(slot, connection, directory, snapshots, tenant, name, operations)
+                quick += [how] if how else []
+            if (tenant, name) not in slot.cortices:
+                concepts = [one async for one in _concepts(connection, directory, number, tenant, name)]
+                edges = [one async for one in _relationships(connection, directory, number, tenant, name)]
+                # In a thread: it takes seconds at a million columns, and touches nothing that others have.
+                slot.cortices[tenant, name] = await asyncio.to_thread(
+                    Cortex.restore, SETTINGS, operations, concepts, edges
+                )
+    seconds = round(time.monotonic() - begun, 3)
+    log.info(
+        "slot loaded", slot=number, seq=seq, seconds=seconds, from_tables=len(cortices) - len(quick),
+        from_snapshots=quick,
+    )  # fmt: skip
     return slot
+
+
+async def _restored(
+    slot: Slot, connection: Connection, directory: Directory, snapshots: Snapshots, tenant: str,
+    name: str, operations: int,
+) -> str | None:  # fmt: skip
+    """Give a slot a cortex from the newest snapshot that can be used; return how, None when there is none.
+
+    Those in the directory come first. One that was opened there is not fetched from the object store.
+    """
+    opened = set()
+    for find, open_one in ((snapshots.here, snapshots.open), (snapshots.stored, snapshots.fetch)):
+        try:
+            names = await asyncio.to_thread(find, tenant, name)
+        except (OSError, ObjectStoreError) as error:
+            log.warning("snapshots not found", slot=slot.number, why=str(error))
+            continue
+        for each in names:
+            if each in opened:
+                continue
+            try:
+                origin, cortex = await asyncio.to_thread(open_one, each)
+                opened.add(each)
+                changes = await _repeat(slot, cortex, origin, operations, connection, directory)
+            except _NOT_USED as error:
+                log.warning("snapshot not used", slot=slot.number, snapshot=str(each), why=str(error))
+            else:
+                slot.cortices[tenant, name], slot.origins[tenant, name] = cortex, origin
+                return f"{each}, {changes} changes"
+    return None
+
+
+async def _repeat(
+    slot: Slot, cortex: Cortex, origin: Origin, operations: int, connection: Connection, directory: Directory
+) -> int:
+    """Repeat on a cortex what the log has of it between its snapshot and the slot's position.
+
+    Returns how many changes that was. Raises Diverged when the log does not lead from the one to the other.
+    """
+    seq, digest, applied = origin.seq, origin.digest, 0
+    if seq > slot.seq:
+        raise Diverged(f"it is of seq {seq}, and the log here ends at {slot.seq}")
+    if max(slot.seq - seq, operations - origin.operations) > cortex.concept_count:
+        raise Diverged("the log has more since then than the cortex has concepts")
+    async for row in _stream(connection, _TAIL, slot.number, seq, slot.seq):
+        change = Change(*row)
+        if not change.follows(seq, digest):
+            raise Diverged(f"the log does not go on from seq {seq}")
+        seq, digest = change.seq, change.digest
+        if (change.tenant, change.cortex) == (origin.tenant, origin.cortex):
+            cortex.apply(Decisions.from_bytes(change.open(slot.number, directory).decisions))
+            applied += 1
+            await asyncio.sleep(0)
+    if (seq, digest) != (slot.seq, slot.digest):
+        raise Diverged(f"the log leads from its seq {origin.seq} to another end than seq {slot.seq}")
+    if cortex.operations != operations:
+        raise Diverged(f"it comes to operation {cortex.operations}, and the cortex is at {operations}")
+    return applied
 
 
 async def _concepts(

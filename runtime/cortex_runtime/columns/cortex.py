@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cortex_runtime.columns import applying, inheritance, querying
 from cortex_runtime.columns.arrays import ColumnArrays
@@ -33,6 +35,8 @@ from cortex_runtime.columns.relationships import Relationships
 from cortex_runtime.columns.restoring import restore
 from cortex_runtime.columns.search import Searcher
 from cortex_runtime.columns.spreading import Scratch
+
+_PARTS = ("arrays", "postings", "concepts", "relationships", "properties", "free")
 
 
 class Cortex:
@@ -82,6 +86,38 @@ class Cortex:
         """
         cortex = cls(settings, kernels)
         restore(cortex, operations, concepts, relationships)
+        return cortex
+
+    def state(self) -> dict[str, npt.NDArray[Any] | int]:
+        """Return all that `from_state` takes, by name: numbers, and arrays that are the cortex's own.
+
+        They are valid until the next `apply`; who needs them longer copies them (see columns.snapshot).
+        """
+        state: dict[str, npt.NDArray[Any] | int] = {
+            "operations": self.operations, "columns": self.columns, "restored_at": self.restored_at,
+            "recent_wins": self.recent_wins,
+        }  # fmt: skip
+        for part in _PARTS:
+            state |= {f"{part}.{name}": value for name, value in getattr(self, part).state().items()}
+        return state
+
+    @classmethod
+    def from_state(
+        cls, settings: CortexSettings | None, state: Mapping[str, Any], kernels: Kernels | None = None
+    ) -> Cortex:
+        """Return the cortex that told a state; it goes on in the state's arrays, which it may change.
+
+        Unlike `restore` it forgets nothing: what it decides next is what the other one would.
+        """
+        cortex = cls(settings, kernels)
+        cortex.operations, cortex.columns = state["operations"], state["columns"]
+        cortex.restored_at = state["restored_at"]
+        cortex.recent_wins = state["recent_wins"]
+        for part in _PARTS:
+            of_part = {
+                name.partition(".")[2]: value for name, value in state.items() if name.startswith(f"{part}.")
+            }
+            getattr(cortex, part).restore(of_part)
         return cortex
 
     def compete(self, operations: Sequence[Operation]) -> tuple[list[Outcome], Decisions]:

@@ -44,25 +44,22 @@ class Properties:
         return sum(part.nbytes for part in parts)
 
     def state(self) -> dict[str, npt.NDArray[Any] | int]:
-        """Return what `from_state` takes."""
+        """Return what `restore` takes."""
         return {
             "dimension": self.dimension, "vectors": self.vectors, "dimensions": self._dimensions,
             "sizes": self._sizes, "starts": self._starts, "stale": self._stale, **self._rooms.state(),
             **{f"list_{name}": part for name, part in self._lists.state().items()},
         }  # fmt: skip
 
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Properties:
-        """Return what told a state; it goes on in the state's arrays."""
-        properties = cls()
-        properties.dimension, properties.vectors = state["dimension"], state["vectors"]
-        properties._dimensions, properties._sizes = state["dimensions"], state["sizes"]
-        properties._starts, properties._stale = state["starts"], state["stale"]
-        properties._rooms.restore({name: state[name] for name in ("arena", "chains")})
-        properties._lists.restore(
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become what another one was when it told its state; it goes on in the state's arrays."""
+        self.dimension, self.vectors = state["dimension"], state["vectors"]
+        self._dimensions, self._sizes = state["dimensions"], state["sizes"]
+        self._starts, self._stale = state["starts"], state["stale"]
+        self._rooms.restore({name: state[name] for name in ("arena", "chains")})
+        self._lists.restore(
             {name.removeprefix("list_"): part for name, part in state.items() if name.startswith("list_")}
         )
-        return properties
 
     def set(self, row: int, tags: Tags, dimension: int) -> None:
         """Give a row tags uint64[n], ascending, and a dimension, in place of those it has."""

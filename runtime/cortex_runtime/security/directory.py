@@ -18,7 +18,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
-from cortex_runtime.security.envelope import CannotOpen, Place, key_version_of, seal, unseal
+from cortex_runtime.security.envelope import (
+    CannotOpen,
+    Place,
+    key_version_of,
+    seal,
+    seal_into,
+    unseal,
+    unseal_into,
+)
 from cortex_runtime.security.keyring import KeyringFile
 
 NONCE_BYTES = 12
@@ -131,6 +139,15 @@ class Directory:
     def unseal(self, place: Place, sealed: bytes) -> bytes:
         """Open a record of a tenant. Raises CannotOpen or UnknownKey."""
         return unseal(self._data_key(place.tenant, key_version_of(sealed)), place, sealed)
+
+    def seal_into(self, place: Place, plain: memoryview, out: memoryview) -> None:
+        """Seal a big record into `out` (see envelope.seal_into). Raises UnknownKey."""
+        version = self._tenant(place.tenant).active_version
+        seal_into(self._data_key(place.tenant, version), version, place, plain, out)
+
+    def unseal_into(self, place: Place, sealed: memoryview, out: memoryview) -> None:
+        """Open a big record of a tenant into `out`. Raises CannotOpen, UnknownKey or KeyringError."""
+        unseal_into(self._data_key(place.tenant, key_version_of(sealed)), place, sealed, out)
 
     def record_id(self, tenant: str, cortex: str, name: str) -> bytes:
         """Return the 16 bytes under which something named by a tenant is stored."""

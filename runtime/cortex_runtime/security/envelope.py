@@ -32,7 +32,8 @@ _HEAD = struct.Struct(">HI")
 _LENGTH = struct.Struct(">I")
 _VERSIONS = struct.Struct(">IqIq")
 _INFO = b"cortexkg-seal-1"
-OVERHEAD = _HEAD.size + SALT_BYTES + KEY_BYTES + 16
+_BODY = _HEAD.size + SALT_BYTES + KEY_BYTES  # where the ciphertext begins
+OVERHEAD = _BODY + 16
 
 
 class CannotOpen(ValueError):
@@ -67,7 +68,7 @@ def seal(key: bytes, key_version: int, place: Place, plain: bytes) -> bytes:
     return _HEAD.pack(SUITE, key_version) + salt + commitment + body
 
 
-def key_version_of(sealed: bytes) -> int:
+def key_version_of(sealed: bytes | memoryview) -> int:
     """Return the data key's version that a record names. Raises CannotOpen."""
     if len(sealed) < OVERHEAD:
         raise CannotOpen
@@ -87,6 +88,28 @@ def unseal(key: bytes, place: Place, sealed: bytes) -> bytes:
         raise CannotOpen
     try:
         return AESGCM(record_key).decrypt(NONCE, sealed[start + KEY_BYTES :], place.associated_data(version))
+    except InvalidTag:
+        raise CannotOpen from None
+
+
+def seal_into(key: bytes, key_version: int, place: Place, plain: memoryview, out: memoryview) -> None:
+    """Seal `plain` into `out`, which is OVERHEAD bytes longer: for big records, that nothing is copied."""
+    salt = os.urandom(SALT_BYTES)
+    record_key, commitment = _derive(key, salt)
+    out[:_BODY] = _HEAD.pack(SUITE, key_version) + salt + commitment
+    AESGCM(record_key).encrypt_into(NONCE, plain, place.associated_data(key_version), out[_BODY:])
+
+
+def unseal_into(key: bytes, place: Place, sealed: memoryview, out: memoryview) -> None:
+    """Open a record into `out`, which is OVERHEAD bytes shorter. Raises CannotOpen; `out` is garbage then."""
+    version = key_version_of(sealed)
+    if len(out) != len(sealed) - OVERHEAD:
+        raise CannotOpen
+    record_key, commitment = _derive(key, bytes(sealed[_HEAD.size : _HEAD.size + SALT_BYTES]))
+    if not hmac.compare_digest(commitment, sealed[_BODY - KEY_BYTES : _BODY]):
+        raise CannotOpen
+    try:
+        AESGCM(record_key).decrypt_into(NONCE, sealed[_BODY:], place.associated_data(version), out)
     except InvalidTag:
         raise CannotOpen from None
 

@@ -71,7 +71,8 @@ async def get_concept(service: Service, request: Request) -> bytes:
         return slot
     tenant, cortex, name = (request.names[key] for key in ("tenant", "cortex", "concept"))
     record = service.directory.record_id(tenant, cortex, name)
-    source, lineage = service.source(slot), slot.cortex(tenant, cortex).ancestors_of(record)
+    columns, source = slot.cortex(tenant, cortex), service.source(slot)
+    lineage, column = columns.ancestors_of(record), columns.column_of(record)
     stored = await service.contents.concepts(source, slot, tenant, [record, *lineage])
     if record not in stored:
         # The owner may have what was put a moment ago.
@@ -86,6 +87,7 @@ async def get_concept(service: Service, request: Request) -> bytes:
             relationships=[Relationship(type=e.type, target=e.target, weight=e.weight) for e in edges],
             key_version=key_version, own_properties=entry.properties, inherited=has.inherited,
             ancestors=[ancestor.id for ancestor in ancestors], dimension=entry.dimension,
+            activation=0.0 if column is None else columns.activation_of(column),
         )
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from cortex_runtime.columns import (
     InvalidQueryError,
     NothingToEncodeError,
     QueryTooComplexError,
+    QuotaError,
     TextTooLongError,
     UnknownConceptError,
     VectorError,
@@ -30,6 +31,7 @@ STATUS = {
     "method_not_allowed": 405,
     "conflict": 409,
     "cycle": 409,
+    "quota": 409,
     "too_large": 413,
     "rate_limited": 429,
     "internal": 500,
@@ -40,6 +42,7 @@ STATUS = {
 # What the column engine refuses; the first that an error is an instance of. Any other error is our own fault.
 ENGINE: dict[type[Exception], str] = {
     CapacityError: "capacity",
+    QuotaError: "quota",
     CycleError: "cycle",
     DimensionError: "dimension",
     UnknownConceptError: "not_found",

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from cortex_runtime import __version__
-from cortex_runtime.formats.messages import HealthReport, SlotReport
+from cortex_runtime.columns.kernels import chosen
+from cortex_runtime.formats.messages import ConsolidationReport, HealthReport, SlotReport
 
 if TYPE_CHECKING:
     from cortex_runtime.server.service import Service
@@ -36,6 +37,11 @@ def report(service: Service, *, hashes: bool) -> HealthReport:
         relationships=totals.relationships,
         pending_relationships=totals.pending,
         queue=totals.queue,
+        consolidation=ConsolidationReport(
+            backlog=totals.consolidation, done=service.metrics.consolidation.done,
+            longest_slice=service.metrics.consolidation.longest,
+        ),
+        kernels=chosen().name,
         uptime=time.monotonic() - service.started,
         slots=[
             SlotReport(

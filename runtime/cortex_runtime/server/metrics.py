@@ -34,11 +34,32 @@ class Metrics:
             "cortical_allocation_failures_total", "Puts that were not allocated.", registry=self._registry
         )
         self.allocations = _Rate()
+        self.consolidation = Consolidated(self._registry)
         self._registry.register(_ReplicaCollector(replica, self.allocations))
 
     def render(self) -> bytes:
         """Return the exposition."""
         return generate_latest(self._registry)
+
+
+class Consolidated:
+    """What consolidation did since the node started. longest: seconds of the longest slice."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.done, self.longest = 0, 0.0
+        self._items = Counter(
+            "memory_consolidation_items_total", "Items of consolidation that were done.", registry=registry
+        )
+        self._slices = Histogram(
+            "memory_consolidation_slice_seconds", "Time of a slice of consolidation.",
+            buckets=(0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.05), registry=registry,
+        )  # fmt: skip
+
+    def add(self, items: int, seconds: float) -> None:
+        """Count a slice."""
+        self.done, self.longest = self.done + items, max(self.longest, seconds)
+        self._items.inc(items)
+        self._slices.observe(seconds)
 
 
 class _Rate:
@@ -72,7 +93,10 @@ class _ReplicaCollector(Collector):
             "cortical_allocation_rate", "Allocations a second, last minute.", self._allocations.value()
         )
         yield GaugeMetricFamily(
-            "memory_consolidation_queue_size", "Writes that wait for their append.", totals.queue
+            "memory_consolidation_queue_size", "Items of consolidation that wait.", totals.consolidation
+        )
+        yield GaugeMetricFamily(
+            "knowledge_graph_writes_waiting", "Writes that wait for their append.", totals.queue
         )
         yield GaugeMetricFamily("knowledge_graph_concepts_total", "Concepts.", totals.concepts)
         yield GaugeMetricFamily("knowledge_graph_relationships_total", "Relationships.", totals.relationships)

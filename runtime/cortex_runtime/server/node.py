@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -20,14 +21,19 @@ from cortex_runtime import config as configuration
 from cortex_runtime.changelog.cluster import Heartbeat
 from cortex_runtime.changelog.database import Connection, Database, local_conninfo, primary_conninfo
 from cortex_runtime.changelog.replica import Replica
+from cortex_runtime.changelog.slots import SETTINGS
+from cortex_runtime.changelog.snapshots import Snapshots
+from cortex_runtime.changelog.snapshotting import Snapshotting
 from cortex_runtime.columns import Encoder
 from cortex_runtime.config import NodeConfig
 from cortex_runtime.formats.tokens import Verifier
+from cortex_runtime.objectstore import open_store
 from cortex_runtime.security.audit import AuditBuffer
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
 from cortex_runtime.security.keyring import KeyringFile
 from cortex_runtime.server.app import Application
+from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.forwarding import Forwarder
 from cortex_runtime.server.metrics import Metrics
@@ -69,10 +75,13 @@ class _Node:
         self._local = Database(local_conninfo(config.database, config.region, f"{config.name}/local"), size=4)
         self._heartbeat = Heartbeat(config, primary)
         directory = Directory(KeyringFile(config.keyring))
+        objects = open_store(config.objects) if config.objects else None
+        snapshots = Snapshots(config.snapshots, objects, directory, SETTINGS)
         replica = Replica(
             config, primary=self._primary, control=Database(primary, size=2), local=self._local,
-            directory=directory, heartbeat=self._heartbeat,
+            directory=directory, heartbeat=self._heartbeat, snapshots=snapshots,
         )  # fmt: skip
+        self._snapshotting = Snapshotting(snapshots, replica)
         self._service = Service(
             config=config, directory=directory, replica=replica, contents=Contents(directory),
             encoder=Encoder(), primary=self._primary, local=self._local,
@@ -94,21 +103,28 @@ class _Node:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
+        gc.collect()
+        gc.freeze()  # what was imported stays: to look through it again would hold up requests for 100 ms
         server = self._server()
         serving = asyncio.create_task(server.serve())
         self._heartbeat.start()
         self._service.replica.start()
-        upkeep = asyncio.create_task(self._maintain())
+        snapshotting = asyncio.create_task(self._snapshotting.run())
+        background = [
+            asyncio.create_task(task) for task in (self._maintain(), Consolidator(self._service).run())
+        ]
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
         asked = asyncio.create_task(ended.wait())
         broken = asyncio.create_task(replica.ended())
         await asyncio.wait([serving, asked, broken], return_when=asyncio.FIRST_COMPLETED)
-        upkeep.cancel()
+        for task in background:
+            task.cancel()
         if not asked.done():
             log.error("ended by itself", serving=not serving.done(), following=not broken.done())
             return 1
         await self._leave(server, serving)
+        snapshotting.cancel()
         log.info("ended")
         return 0
 
@@ -125,10 +141,12 @@ class _Node:
         log.info("draining")
         noticed = asyncio.create_task(asyncio.sleep(NOTICED_BY_LOAD_BALANCER))
         await _bounded("hand-over", self._service.replica.drain())
+        snapshots = asyncio.create_task(_bounded("snapshots", self._snapshotting.leave()))
         await noticed
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving], timeout=DRAIN_TIMEOUT)
         await _bounded("audit", self._service.audit.flush())
+        await snapshots
         await self._service.forwarder.close()
         await self._service.replica.stop()
 

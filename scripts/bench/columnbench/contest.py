@@ -112,6 +112,7 @@ class Contest:
             self._turns()
             self._growing()
             self._spreading()
+            self._snapshots()
             self._same()
             if self._options.profile:
                 self._profiles()
@@ -359,6 +360,27 @@ class Contest:
             self._results.figures[kernels]["spreading.p50"] = self._results.latencies[runner.name][
                 "2 hops"
             ].p50
+
+    def _snapshots(self) -> None:
+        """Write and load snapshots, turn by turn; where `--work` is, there is the disk."""
+        found: dict[str, list[dict[str, float]]] = {}
+        for _ in range(self._options.runs):
+            for runner, kernels in self._engines():
+                directory = self._case.directory / f"snapshots-{kernels}"
+                found.setdefault(runner.name, []).append(runner.ask("snapshot", directory))
+                shutil.rmtree(directory)
+        for runner, kernels in self._engines():
+            measured, figures = self._results.contestants[runner.name], self._results.figures[kernels]
+            of = {name: median(each[name] for each in found[runner.name]) for name in found[runner.name][0]}
+            figures["snapshot.write"], figures["snapshot.load"] = of["write"], of["load"]
+            measured |= {
+                "snapshot copied, s": of["copy"], "snapshot copied, sealed and synced, s": of["write"],
+                "snapshot opened and loaded, s": of["load"], "snapshot, MB": of["MB"],
+            }  # fmt: skip
+            say(
+                f"{self._name}: {runner.name}: snapshot of {of['MB']:,.0f} MB written in {of['write']:.2f} s,"
+                f" loaded in {of['load']:.2f} s"
+            )
 
     def _same(self) -> None:
         digests = {kernels: runner.ask("digest") for runner, kernels in self._engines()}

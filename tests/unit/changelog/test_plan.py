@@ -11,6 +11,7 @@ import pytest
 
 from cortex_runtime.changelog.plan import MAX_REJECTED, Plan, Write, prepare
 from cortex_runtime.changelog.slots import Change, Slot
+from cortex_runtime.columns import Cortex, CortexSettings
 from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.formats.messages import BatchRequest, BatchResponse
 from cortex_runtime.security.directory import Directory, TenantEntry, WrappedKey
@@ -90,6 +91,20 @@ def test_a_write_that_cannot_be_done_leaves_nothing_beside_those_that_can(direct
     for name in ("concepts", "relationships", "deleted", "unrelated"):
         assert getattr(mixed, name).keys() == getattr(alone, name).keys(), name
     assert applied(Slot(1), mixed) == applied(Slot(1), alone)
+
+
+@pytest.mark.parametrize(("settings", "code"), [({"quota": 2}, "quota"), ({"capacity": 2}, "capacity")])
+def test_a_full_cortex_takes_nothing_more(directory: Directory, settings: dict[str, int], code: str) -> None:
+    slot = Slot(1, cortices={("acme", "main"): Cortex(CortexSettings(refractory=0, **settings))})
+    texts = ("one apple", "two pears", "three plums")
+    puts = [put(text.split()[1], text=text) for text in texts]
+    before = applied(slot, planned(slot, [puts[:2]], directory))
+    plan = planned(slot, [[{"op": "delete", "id": "apple"}, puts[2], puts[0]], [puts[2]]], directory)
+    assert [rejection.code for _, rejection in plan.rejected] == [code, code]
+    assert slot.hash() == before
+    swapped = planned(slot, [[puts[2]], [{"op": "delete", "id": "apple"}, puts[2]]], directory)
+    assert (len(swapped.rejected), len(swapped.writes)) == (1, 1)
+    assert code == "capacity" or "'plums'" in str(swapped.rejected[0][1])
 
 
 def test_after_some_rejections_the_rest_is_left_for_the_next_plan(directory: Directory) -> None:

@@ -84,7 +84,8 @@ def test_tags_are_what_a_dictionary_would_hold() -> None:
             properties.set(row, np.array(expected[row][0], dtype=np.uint64), expected[row][1])
         if step % 500 == 499:
             check_held(properties, expected)
-            properties = Properties.from_state(properties.state())
+            before, properties = properties, Properties()
+            properties.restore(before.state())
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cortex_runtime.formats.messages import HealthReport, Position, SlotReport
+from cortex_runtime.formats.messages import ConsolidationReport, HealthReport, Position, SlotReport
 from cortexctl.deployment import Node
 from cortexctl.drill.nodes import disagreements, miscounts, owner_of
 from cortexctl.health import Answer
@@ -16,7 +16,9 @@ def answer(name: str, region: str, *slots: SlotReport, status: Any = "healthy", 
     report = HealthReport(
         deployment="d", node=name, region=region, version="1", status=status, reasons=["why"], role="replica",
         primary_region="a", owned=0, held=held, lag=0.0, columns=1, concepts=1, relationships=0,
-        pending_relationships=0, queue=0, uptime=1.0, slots=list(slots),
+        pending_relationships=0, queue=0,
+        consolidation=ConsolidationReport(backlog=0, done=0, longest_slice=0.0),
+        kernels="numpy", uptime=1.0, slots=list(slots),
     )  # fmt: skip
     return Answer(Node(name, region, 1), report)
 

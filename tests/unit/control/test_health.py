@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from cortex_runtime.formats.messages import HealthReport
+from cortex_runtime.formats.messages import ConsolidationReport, HealthReport
 from cortexctl.deployment import Deployment, Node
 from cortexctl.health import Answer, Health, judge
 from cortexctl.platforms.base import DatabaseMember
@@ -36,7 +36,9 @@ def report(node: Node, status: Literal["healthy", "degraded", "draining"] = "hea
     return HealthReport(
         deployment="trial", node=node.name, region=node.region, version="0.1.0", status=status,
         reasons=reasons, role="replica", primary_region="eu-west", owned=100, held=400, lag=0.0, columns=7,
-        concepts=6, relationships=5, pending_relationships=0, queue=0, uptime=1.0, slots=[],
+        concepts=6, relationships=5, pending_relationships=0, queue=0,
+        consolidation=ConsolidationReport(backlog=0, done=0, longest_slice=0.0),
+        kernels="numpy", uptime=1.0, slots=[],
     )  # fmt: skip
 
 

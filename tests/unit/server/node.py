@@ -103,10 +103,17 @@ class Node:
 
     def operator(self, method: str, path: str, **body: Any) -> Any:
         """Return what an operator is answered."""
+        return self._as_operator(method, path, json.dumps(body).encode() if body else b"").json()
+
+    def metrics(self) -> str:
+        """Return the node's metrics."""
+        return self._as_operator("GET", "/metrics", b"").text
+
+    def _as_operator(self, method: str, path: str, content: bytes) -> httpx.Response:
         token = mint_operator_token((self.directory / "operator-token.key").read_bytes(), "ada")
-        answer = self._send(method, path, token, json.dumps(body).encode() if body else b"")
+        answer = self._send(method, path, token, content)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        return answer
 
     def send(
         self, method: str, path: str, body: Any = None, *, tenant: str = "acme", cortex: str = "main"
@@ -152,12 +159,13 @@ class Node:
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
             "ca.crt", "node.crt", "node.key", "node-token.key", "node-token.pub", "operator-token.pub",
-            "keyring.json", "log",
+            "keyring.json", "log", "snapshots",
         )}  # fmt: skip
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
         return {
             "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
             "port": self.port, "keyring": here["keyring.json"], "log": here["log"],
+            "snapshots": here["snapshots"],
             "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
             "tokens": {"signing_key": here["node-token.key"], "signing_public": here["node-token.pub"],

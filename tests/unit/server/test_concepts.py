@@ -166,6 +166,7 @@ def test_concepts_of_vectors_are_found_by_vectors_that_are_like_them(node: Node,
     assert {match["text"] for match in like["matches"]} == {None}
     concept = node.ask("GET", "concepts/v4", cortex=cortex)
     assert (concept["text"], concept["dimension"]) == (None, 50)
+    assert 0.5 < concept["activation"] <= 1
     for number in range(20):  # once there are none, the next may have another length
         node.ask("DELETE", f"concepts/v{number}", cortex=cortex)
     node.ask("PUT", "concepts/other", {"vector": [1, 2]}, cortex=cortex)

@@ -17,6 +17,7 @@ from cortex_runtime.columns import (
     InvalidQueryError,
     NothingToEncodeError,
     QueryTooComplexError,
+    QuotaError,
     TextTooLongError,
     UnknownConceptError,
     VectorError,
@@ -226,7 +227,7 @@ def test_one_table_has_every_error_of_the_engine() -> None:
         (DimensionError("x"), "dimension"),
         (UnknownConceptError(b"a"), "not_found"), (QueryTooComplexError(2, 1), "too_complex"),
         (InvalidOperationError("x"), "invalid"), (InvalidQueryError("x"), "invalid"),
-        (NothingToEncodeError("x"), "invalid"), (VectorError("x"), "invalid"),
+        (NothingToEncodeError("x"), "invalid"), (VectorError("x"), "invalid"), (QuotaError(1, b"a"), "quota"),
         (TextTooLongError("x"), "invalid"),
     ]  # fmt: skip
     assert {type(error) for error, _ in errors} == set(ENGINE)

@@ -47,7 +47,7 @@ def prepare_region(
 ) -> None:
     """Make all that is missing of one region, as after its directory was removed. Raises Refused."""
     authority = authority or _prepare_deployment(deployment)
-    for part in ("", "certs", "secrets", "log", "run", "nodes"):
+    for part in ("", "certs", "secrets", "log", "run", "nodes", "snapshots", "objects"):
         account.make_directory(region.directory / part)
     _write_certificates(authority, region)
     _write_secrets(deployment, region, keyring or _keyring(deployment))

@@ -137,7 +137,8 @@ def _exclusive(deployment: Deployment, name: str) -> Iterator[None]:
 
 
 def _prepare(deployment: Deployment, region: Region) -> None:
-    wanted = [region.directory / "log", region.directory / "secrets" / "keyring.json"]
+    wanted = [region.directory / part for part in ("log", "snapshots", "objects")]
+    wanted += [region.directory / "secrets" / "keyring.json"]
     wanted += [region.directory / "secrets" / "cortex.pgpass", region.directory / "certs" / "server.pem"]
     wanted += [region.directory / "certs" / f"{node.name}.crt" for node in region.nodes]
     if all(path.exists() for path in wanted):
@@ -191,6 +192,8 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
         },
         "keyring": str(secrets / "keyring.json"),
         "log": str(here / "log" / f"{node.name}.log"),
+        "snapshots": str(here / "snapshots" / node.name),
+        "objects": (here / "objects").as_uri(),
     }
 
 
