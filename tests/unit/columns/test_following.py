@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.columns import Cortex, CortexSettings, Decisions, Delete, NotFollowingError
+from cortex_runtime.columns import Cortex, CortexSettings, Decisions, Delete, NotFollowingError, Operation
 from cortex_runtime.columns.decisions import Kind
 from cortex_runtime.columns.following import Placings
 from cortex_runtime.columns.kernels import Kernels
