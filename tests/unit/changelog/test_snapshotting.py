@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,32 @@ def test_leaving_writes_what_has_changed_at_all_and_uploads_nothing(
     held.write()
     look(task, held, OFTEN)
     assert sequences(snapshots) == [6, 5]
+
+
+def test_what_is_due_when_the_node_leaves_is_not_uploaded_any_more(
+    held: Held, task: Snapshotting, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    other = next(f"c{n}" for n in range(9999) if slot_of("acme", f"c{n}") == NUMBER)
+    held.slot.cortices["acme", other] = filled(50)
+    fill = Image.fill
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        leaving: list[Future[None]] = []
+
+        def leave(image: Image, state: Any) -> None:
+            if not leaving:
+                leaving.append(asyncio.run_coroutine_threadsafe(task.leave(), loop))
+            fill(image, state)
+
+        monkeypatch.setattr(Image, "fill", leave)
+        await task.look()
+        await asyncio.wrap_future(leaving[0])
+
+    asyncio.run(run())
+    assert (len(sequences(snapshots)), len(snapshots.here("acme", other))) == (1, 1)
+    assert len(snapshots.stored(*KEY)) == 1
+    assert snapshots.stored("acme", other) == []
 
 
 def test_only_the_first_holder_uploads(held: Held, task: Snapshotting, snapshots: Snapshots) -> None:  # noqa: F811
