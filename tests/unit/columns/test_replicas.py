@@ -66,7 +66,7 @@ def recorded(count: int) -> tuple[Recording, tuple[str, bytes]]:
 
 RANDOM = 0
 SIZES = (1, 7, 256, 1000, 100_000, RANDOM)
-SOME = {"numba": (1, 1000, RANDOM), "numpy": (7, 256)}  # all of them only in the long test
+SOME = {"numba": (1, 1000, RANDOM), "numpy": (7, 256, 100_000)}  # all of them only in the long test
 
 
 def hash_of(recording: Recording, size: int, kernels: Kernels) -> tuple[str, bytes]:
