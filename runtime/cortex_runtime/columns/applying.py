@@ -233,7 +233,7 @@ def _end_refractoriness(cortex: Cortex, placings: Placings) -> None:
     _set_free(cortex, cortex.free.wake(cortex.operations + 1))
     wins, latest = cortex.recent_wins, cortex.operations - cortex.settings.refractory
     if placings.kinds.size:
-        won = np.flatnonzero(placings.kinds <= _JOIN)
+        (won,) = (placings.kinds <= _JOIN).nonzero()
         new = np.empty((won.size, 2), dtype=np.int64)
         new[:, 0], new[:, 1] = placings.operations[won], placings.columns[won]
         wins = np.concatenate((wins, new))
