@@ -140,8 +140,8 @@ def arrays_of(cortex: Cortex) -> list[bytes]:
     concepts["first"] = concepts["first"][: cortex.free.watermark]
     rows = np.arange(concepts["ids"].shape[0])
     parts = [
-        *cortex.arrays.state().values(), *concepts.values(), *cortex.free.state().values(), cortex.recent_wins,
-        *cortex.properties.tags_by_row(rows), cortex.properties.dimensions_of(rows),
+        *cortex.arrays.state().values(), *concepts.values(), *cortex.free.state().values(),
+        cortex.recent_wins, *cortex.properties.tags_by_row(rows), cortex.properties.dimensions_of(rows),
         cortex.columns, cortex.operations, cortex.concepts.placed,
     ]  # fmt: skip
     assert cortex.arrays.state()["states"].size == cortex.free.watermark
