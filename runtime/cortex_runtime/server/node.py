@@ -60,8 +60,8 @@ def serve(path: Path) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
     try:
-        config = configuration.read(path)
         kernels = chosen()  # loads or compiles them: nothing is compiled while requests wait
+        config = configuration.read(path)
     except (configuration.ConfigError, KernelsError) as error:
         log.error("not started", why=str(error))  # noqa: TRY400 - the reason is what was asked for, not our stack
         return 2
