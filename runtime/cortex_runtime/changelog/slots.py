@@ -76,7 +76,7 @@ class Slot:
     local_seq: int = 0  # how far this region's own database instance has come, as last seen
     contents: dict[tuple[str, bytes], Any] = field(default_factory=dict)  # copies; a new Slot has none
     moved: asyncio.Event = field(default_factory=asyncio.Event)
-    # Who changes its arrays has it, and who copies them: a copy takes as long as it takes.
+    # Who copies its arrays has it, which takes a while, and who changes them, which takes a moment.
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)  # the latest snapshot of each cortex
 
