@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from cortex_runtime.columns import (
     NEAR_DUPLICATE,
+    Competition,
     Cortex,
     CortexSettings,
+    Decisions,
     Delete,
     Operation,
     QueryResult,
@@ -79,6 +82,26 @@ def test_every_answer_is_the_same_before_during_and_after(
             assert answers(cortex) == expected
             cortex._digest = None
             assert cortex.digest() == digest
+
+
+@settings(max_examples=10, deadline=None)
+@given(before=streams(60), after=streams(20))
+def test_a_competition_decides_the_same_when_a_cortex_is_consolidated_meanwhile(
+    before: list[Operation], after: list[Operation], kernels: Kernels
+) -> None:
+    cortices = Cortex(QUICK, kernels), Cortex(QUICK, kernels)
+    for cortex in cortices:
+        do(cortex, *before)
+    competitions = [Competition(cortex) for cortex in cortices]
+    for operation in after:
+        for competition in competitions:
+            competition.add(operation)
+        cortices[0].consolidation.step(0)
+    decisions = [competition.decisions().to_bytes() for competition in competitions]
+    assert decisions[0] == decisions[1]
+    for cortex in cortices:
+        cortex.apply(Decisions.from_bytes(decisions[0]))
+    assert cortices[0].digest() == cortices[1].digest()
 
 
 def families(chance: random.Random, kernels: Kernels, count: int = 44) -> Cortex:
@@ -168,15 +191,22 @@ def test_only_the_owner_of_a_cortex_with_a_radius_proposes(kernels: Kernels) -> 
 
 
 def test_a_column_that_rests_waits_and_one_that_is_gone_is_left_out(kernels: Kernels) -> None:
-    cortex = Cortex(CortexSettings(radius=0.5, refractory=4, winners=1), kernels)
+    cortex = Cortex(CortexSettings(radius=0.4, refractory=4), kernels)
     cortex.consolidation.proposing = True
-    alike = [f"alpha beta gamma delta epsilon own{number}x" for number in range(4)]
+    do(cortex, *(put(1000 + number, f"other{number}x") for number in range(40)))
+    assert proposed(cortex) == []
+    alike = [f"alpha beta gamma delta epsilon own{number}x" for number in range(5)]
     do(cortex, *(put(number, text) for number, text in enumerate(alike)))
+    do(cortex, *(Delete(identifier(9999)) for _ in range(3)))
+    do(cortex, put(5, alike[3]))  # joins it: it rests again
+    assert cortex.column_of(identifier(5)) == cortex.column_of(identifier(3))
+    do(cortex, Delete(identifier(4)))
+    sources = {relate.source for relate in proposed(cortex)}
+    assert sources == {identifier(2)}
+    do(cortex, *(Delete(identifier(9999)) for _ in range(4)))
+    assert {relate.source for relate in proposed(cortex)} == {identifier(3)}
+    do(cortex, *(Delete(identifier(9999)) for _ in range(9)))
     assert proposed(cortex) == []
-    do(cortex, Delete(identifier(0)))  # rests: the first of them only, which is gone
-    assert proposed(cortex) == []
-    do(cortex, *(put(10 + number, f"other{number}x") for number in range(3)))
-    assert {relate.source for relate in proposed(cortex)} <= {identifier(2), identifier(3)}
     assert cortex.consolidation.backlog() == 0
 
 
@@ -203,7 +233,9 @@ def test_a_small_activation_ends_and_replicas_stay_the_same(kernels: Kernels) ->
 
     both(*(put(number, f"only{number}x") for number in range(150)))
     for elapsed in (24, 2):
-        both(*(Delete(identifier(9999)) for _ in range(elapsed * HALF_LIFE)))
+        passing = replace(cortices[0].compete([])[1], operations=elapsed * HALF_LIFE)
+        for cortex in cortices:
+            cortex.apply(passing)
         list(items(cortices[0]))
         activations = cortices[0].arrays.activation
         assert activations[:150].all() == (elapsed == 24)

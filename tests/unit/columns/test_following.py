@@ -29,9 +29,7 @@ def cortex_with(kernels: Kernels, *, restored: bool) -> Cortex:
         stored.store([operation], outcomes)
     if not restored:
         return live
-    again = stored.restore(QUICK, live.operations)
-    again.kernels = kernels
-    return again
+    return stored.restore(QUICK, live.operations, kernels)
 
 
 def expected(cortex: Cortex, kinds: list[int], columns: list[int], names: list[int], steps: list[int]) -> int:
