@@ -12,7 +12,7 @@ import pytest
 
 from cortex_runtime.changelog.placement import slot_of
 from cortex_runtime.client import Client
-from cortex_runtime.formats.messages import BatchRequest, BatchResponse, PutOperation
+from cortex_runtime.formats.messages import BatchRequest, BatchResponse, Operation, PutOperation
 from cortexctl.deployment import Node
 from integration.running import Running, eventually, get, put
 
@@ -22,7 +22,7 @@ ENOUGH = 2_400  # concepts: a little more than a cortex has to have
 def fill(client: Client, tenant: str) -> BatchResponse:
     answer = None
     for first in range(0, ENOUGH, 800):
-        puts = [
+        puts: list[Operation] = [
             PutOperation(
                 id=f"c{n}", text=f"number {n} of those that a snapshot has, with words {n % 97} {n % 89}"
             )

@@ -22,6 +22,13 @@ from cortex_runtime.columns.states import State
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
 
+_FEW = 8  # concepts that are described sooner one by one
+# Names of an IntEnum take a microsecond each to look up.
+_TAKE, _JOIN, _RELEASE, _DELETE, _UNRELATE = map(
+    int, (Kind.TAKE, Kind.JOIN, Kind.RELEASE, Kind.DELETE, Kind.UNRELATE)
+)
+_REFRACTORY = int(State.REFRACTORY)
+
 
 def apply(cortex: Cortex, decisions: Decisions) -> None:
     """Apply decisions in the order of their operations.
@@ -31,7 +38,6 @@ def apply(cortex: Cortex, decisions: Decisions) -> None:
     placings = check(cortex, decisions)
     _Application(cortex, decisions, placings).execute()
     cortex.operations = decisions.before + decisions.operations
-    _wake(cortex)
     _end_refractoriness(cortex, placings)
 
 
@@ -55,8 +61,11 @@ class _Application:
 
     def execute(self) -> None:
         """Apply what each operation decided: placings, describings, relatings."""
-        decisions, begin = self._decisions, _BEGIN
-        for end, leaving in _removals(decisions):
+        decisions, placings, begin = self._decisions, self._placings, _BEGIN
+        for end, leaving, earlier in _removals(decisions, placings):
+            if leaving and placings.kinds[end.placings] == _RELEASE and earlier < begin.placings:
+                self._leave(end.placings)  # changes nothing for those who came in this part, to other columns
+                continue
             self._add(begin, end)
             if leaving:
                 self._leave(end.placings)
@@ -64,12 +73,16 @@ class _Application:
             else:
                 self._unrelate(end.relatings)
                 begin = end._replace(relatings=end.relatings + 1)
-        self._add(begin, _Place(decisions.kinds.size, decisions.trait_steps.size, decisions.edge_steps.size))
+        sizes = decisions.kinds.size, decisions.trait_steps.size, decisions.edge_steps.size
+        self._add(begin, _Place(*sizes))
 
     def _add(self, begin: _Place, end: _Place) -> None:
+        """Do what adds something, from one place to another: what leaves there has left already."""
+        if begin == end:
+            return
         rows, targets = self._insert(begin, end)
         if rows.size:
-            self._arrive(self._placings.part(begin.placings, end.placings).in_rows(rows))
+            self._arrive(self._placings.part(begin.placings, end.placings).arriving_in(rows))
         if end.describings > begin.describings:
             self._describe(slice(begin.describings, end.describings))
         if targets.size:
@@ -83,31 +96,35 @@ class _Application:
         targets = names[:0]
         if end.relatings > begin.relatings:
             targets = concepts.rows_of(decisions.targets[related])
-        if (targets == NO_ROW).any():
-            order = np.argsort(
-                np.concatenate((decisions.steps[placed], decisions.edge_steps[related])), kind="stable"
-            )
-            both = np.concatenate((ids, decisions.targets[related]))[order]
-            rows = np.empty(order.size, dtype=np.int64)
-            rows[order] = concepts.insert_named(both, concepts.name(both))
-            return rows[: names.size], rows[names.size :]
-        if begin != _BEGIN:
-            names = concepts.name(ids)
-        return concepts.insert_named(ids, names), targets
+            if (targets == NO_ROW).any():
+                steps = decisions.steps[placed], decisions.edge_steps[related]
+                order = np.argsort(np.concatenate(steps), kind="stable")
+                both = np.concatenate((ids, decisions.targets[related]))[order]
+                rows = np.empty(order.size, dtype=np.int64)
+                rows[order] = concepts.insert_named(both, concepts.name(both))
+                return rows[: names.size], rows[names.size :]
+        if names.size:
+            names = concepts.insert_named(ids, names if begin == _BEGIN else concepts.name(ids))
+        return names, targets
 
     def _arrive(self, arrivals: Placings) -> None:
         cortex, arrays, columns = self._cortex, self._cortex.arrays, arrivals.columns
+        if not columns.size:
+            return
         end = int(columns.max()) + 1
         arrays.make_room(end)
         cortex.concepts.make_columns(end)
-        taking = arrivals.kinds == Kind.TAKE
+        taking = arrivals.kinds == _TAKE
         taken = columns[taking]
-        _set_free(cortex, cortex.free.take(taken))  # what rests on this replica alone: see Cortex.restore
-        states.pass_through(arrays.states, taken, states.TAKE)
-        states.pass_through(arrays.states, columns[~taking], states.WIN)
+        if taken.size:
+            _set_free(cortex, cortex.free.take(taken))  # what rests on this replica alone: see Cortex.restore
+            states.pass_through(arrays.states, taken, states.TAKE)
+        if taken.size < columns.size:
+            states.pass_through(arrays.states, columns[~taking], states.WIN)
         cortex.kernels.applying.store(cortex, arrivals)
-        cortex.postings.add(taken, arrays.bits[taken])
-        cortex.columns += taken.size
+        if taken.size:
+            cortex.postings.add(taken, arrays.bits[taken])
+            cortex.columns += taken.size
 
     def _leave(self, place: int) -> None:
         cortex, placings = self._cortex, self._placings
@@ -117,7 +134,7 @@ class _Application:
         cortex.arrays.concepts[column] -= 1
         if not cortex.arrays.concepts[column]:
             self._empty(column, operation)
-        if placings.kinds[place] == Kind.DELETE:
+        if placings.kinds[place] == _DELETE:
             cortex.properties.drop(row)
             for target in sorted({*cortex.relationships.drop(row), row}):
                 _forget_unless_needed(cortex, target)
@@ -132,16 +149,17 @@ class _Application:
             _set_free(cortex, np.array([column]))
 
     def _describe(self, part: slice) -> None:
-        decisions, cortex = self._decisions, self._cortex
-        sizes = decisions.trait_sizes.astype(np.int64)
-        start = int(sizes[: part.start].sum())
-        sizes = sizes[part]
-        cortex.properties.set_many(
-            cortex.concepts.rows_of(decisions.trait_ids[part]),
-            sizes,
-            decisions.tags[start : start + int(sizes.sum())],
-            decisions.trait_dimensions[part],
-        )
+        decisions, properties = self._decisions, self._cortex.properties
+        rows = self._cortex.concepts.rows_of(decisions.trait_ids[part])
+        sizes, dimensions = decisions.trait_sizes[part].astype(np.int64), decisions.trait_dimensions[part]
+        start = int(decisions.trait_sizes[: part.start].sum())
+        tags = decisions.tags[start : start + int(sizes.sum())]
+        if rows.size > _FEW:
+            properties.set_many(rows, sizes, tags, dimensions)
+            return
+        parts = np.split(tags, np.cumsum(sizes[:-1]))
+        for row, each, dimension in zip(rows.tolist(), parts, dimensions.tolist(), strict=True):
+            properties.set(row, each, dimension)
 
     def _relate(self, part: slice, targets: Rows) -> None:
         decisions, relationships = self._decisions, self._cortex.relationships
@@ -160,26 +178,48 @@ class _Application:
         _forget_unless_needed(cortex, target)
 
 
-def _removals(decisions: Decisions) -> list[tuple[_Place, bool]]:
-    """Return where decisions take something away, in their order, and whether a concept leaves there."""
-    leaves = np.flatnonzero(decisions.kinds > Kind.JOIN)
-    unrelates = np.flatnonzero(decisions.edge_kinds == Kind.UNRELATE)
-    if not leaves.size and not unrelates.size:
-        return []
-    steps, unrelated = decisions.steps[leaves], decisions.edge_steps[unrelates]
-    placings = (
-        leaves,
-        np.searchsorted(decisions.trait_steps, steps),
-        np.searchsorted(decisions.edge_steps, steps),
-    )
-    relatings = (
-        np.searchsorted(decisions.steps, unrelated, side="right"),
-        np.searchsorted(decisions.trait_steps, unrelated, side="right"),
-        unrelates,
-    )
-    found = [(_Place(*each), True) for each in zip(*(part.tolist() for part in placings), strict=True)]
-    found += [(_Place(*each), False) for each in zip(*(part.tolist() for part in relatings), strict=True)]
+def _removals(decisions: Decisions, placings: Placings) -> list[tuple[_Place, bool, int]]:
+    """Return where decisions take something away, in their order.
+
+    For each whether a concept leaves there, and, then, the latest place before where it, or another one,
+    came to the column, -1 none.
+    """
+    found = []
+    if decisions.edge_kinds.size and decisions.edge_kinds.max() == _UNRELATE:
+        places = np.flatnonzero(decisions.edge_kinds == _UNRELATE)
+        at = decisions.edge_steps[places]
+        before = [
+            np.searchsorted(each, at, side="right") for each in (decisions.steps, decisions.trait_steps)
+        ]
+        found += [
+            (_Place(*each), False, -1) for each in zip(*(x.tolist() for x in (*before, places)), strict=True)
+        ]
+    if decisions.kinds.size and decisions.kinds.max() > _JOIN:
+        places = np.flatnonzero(decisions.kinds > _JOIN)
+        at = decisions.steps[places]
+        before = [np.searchsorted(each, at) for each in (decisions.trait_steps, decisions.edge_steps)]
+        found += [
+            (_Place(*each), True, earlier)
+            for *each, earlier in zip(
+                places.tolist(), *(x.tolist() for x in before), _earlier_arrivals(placings), strict=True
+            )
+        ]
     return sorted(found)
+
+
+def _earlier_arrivals(placings: Placings) -> list[int]:
+    """Return for each RELEASE or DELETE the latest TAKE or JOIN of its concept or column before, or -1."""
+    on: dict[int, int] = {}
+    of: dict[int, int] = {}
+    earlier = []
+    for place, (kind, column, concept) in enumerate(
+        zip(placings.kinds.tolist(), placings.columns.tolist(), placings.concepts.tolist(), strict=True)
+    ):
+        if kind > _JOIN:
+            earlier.append(max(on.get(column, -1), of.get(concept, -1)))
+        else:
+            on[column] = of[concept] = place
+    return earlier
 
 
 def _set_free(cortex: Cortex, freed: Columns) -> None:
@@ -188,22 +228,21 @@ def _set_free(cortex: Cortex, freed: Columns) -> None:
         cortex.arrays.last_operation[freed] = 0
 
 
-def _wake(cortex: Cortex) -> None:
-    """Free the empty columns that have rested when the next operation comes."""
-    _set_free(cortex, cortex.free.wake(cortex.operations + 1))
-
-
 def _end_refractoriness(cortex: Cortex, placings: Placings) -> None:
-    """End the refractory time of winners whose operations have passed."""
-    won = placings.kinds <= Kind.JOIN
-    new = np.stack((placings.operations[won], placings.columns[won]), axis=1)
-    wins = np.concatenate((cortex.recent_wins, new))
-    over = int(np.searchsorted(wins[:, 0], cortex.operations - cortex.settings.refractory, side="right"))
-    cortex.recent_wins = wins[over:].copy()
+    """End the rest of empty columns, and the refractory time of winners, whose operations have passed."""
+    _set_free(cortex, cortex.free.wake(cortex.operations + 1))
+    wins, latest = cortex.recent_wins, cortex.operations - cortex.settings.refractory
+    if placings.kinds.size:
+        won = np.flatnonzero(placings.kinds <= _JOIN)
+        new = np.empty((won.size, 2), dtype=np.int64)
+        new[:, 0], new[:, 1] = placings.operations[won], placings.columns[won]
+        wins = np.concatenate((wins, new))
+    over = int(wins[:, 0].searchsorted(latest, side="right"))
+    cortex.recent_wins = wins[over:]
     if over:
-        arrays, (operations, columns) = cortex.arrays, wins[:over].T
-        columns = columns[arrays.last_operation[columns] == operations]
-        columns = columns[(arrays.concepts[columns] > 0) & (arrays.states[columns] == State.REFRACTORY)]
+        arrays, columns = cortex.arrays, wins[:over, 1]
+        columns = columns[arrays.last_operation[columns] == wins[:over, 0]]
+        columns = columns[(arrays.concepts[columns] > 0) & (arrays.states[columns] == _REFRACTORY)]
         states.pass_through(arrays.states, columns, states.REST)
 
 

@@ -153,6 +153,9 @@ class Decisions:
             raise MalformedDecisionsError(f"these are not decisions of version {_VERSION}")
         arrays, at = {}, _HEADER.size
         for name, dtype, group, width in _LAYOUT:
+            if not counts[group]:
+                arrays[name] = _NOTHING[name]
+                continue
             size = counts[group] * width
             if at + dtype.itemsize * size > len(raw):
                 raise MalformedDecisionsError(f"the decisions end within {name}")
@@ -245,8 +248,8 @@ def _names(raw: bytes, at: int, count: int) -> tuple[str, ...]:
 
 def _check(d: Decisions) -> None:
     _require("negative number of operations", d.before >= 0)
-    _require("number of bits", int(d.sizes.sum()) == d.bits.size)
-    _require("trait_sizes", int(d.trait_sizes.sum()) == d.tags.size)
+    _require("number of bits", d.kinds.size > 0 or not d.bits.size)
+    _require("trait_sizes", d.trait_steps.size > 0 or not d.tags.size)
     if d.kinds.size:
         _check_placings(d)
     if d.edge_kinds.size:
@@ -267,8 +270,9 @@ def _check_placings(d: Decisions) -> None:
     _require("columns", d.columns.min() >= 0)
     _require("variant_of", d.variant_of.min() >= -1 and (d.variant_of[~take] == -1).all())
     _require("sizes", (take == (d.sizes > 0)).all() and d.sizes.max() <= MAX_BITS)
+    _require("number of bits", int(d.sizes.sum()) == d.bits.size)
     _require("words", (d.words[~take] == 0).all())
-    if d.bits.size:
+    if take.any():
         _check_bits(d.bits, d.sizes[take], d.words[take])
 
 
@@ -294,7 +298,7 @@ def _check_edges(d: Decisions) -> None:
 
 def _check_traits(d: Decisions) -> None:
     _require("trait_steps", _ascending(d.trait_steps, d.operations) and np.diff(d.trait_steps).all())
-    _require("trait_sizes", d.trait_sizes.max() <= MAX_TAGS)
+    _require("trait_sizes", d.trait_sizes.max() <= MAX_TAGS and int(d.trait_sizes.sum()) == d.tags.size)
     owners = np.repeat(np.arange(d.trait_sizes.size), d.trait_sizes)
     _require("tags", ((d.tags[1:] > d.tags[:-1]) | (owners[1:] != owners[:-1])).all())
 

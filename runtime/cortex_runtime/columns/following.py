@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
 
 Ints = npt.NDArray[np.int64]
+_JOIN = int(Kind.JOIN)
 
 
 class NotFollowingError(ValueError):
@@ -68,9 +69,17 @@ class Placings:
             self.ends[each] - skipped,
         )  # fmt: skip
 
-    def in_rows(self, rows: Ints) -> Placings:
-        """Return the same with the concepts' rows."""
-        return replace(self, concepts=rows)
+    def arriving_in(self, rows: Ints) -> Placings:
+        """Return the TAKEs and JOINs among these with the concepts' rows, given for all of these."""
+        arriving = self.kinds <= _JOIN
+        if arriving.all():
+            return replace(self, concepts=rows)
+        # Others have no bits.
+        return Placings(
+            self.kinds[arriving], self.columns[arriving], self.operations[arriving], rows[arriving],
+            self.words[arriving], self.variant_of[arriving], self.sizes[arriving], self.bits,
+            self.ends[arriving],
+        )  # fmt: skip
 
 
 def check(cortex: Cortex, decisions: Decisions) -> Placings:
@@ -122,7 +131,7 @@ def _are_there(cortex: Cortex, placings: Placings, names: Ints, operations: Ints
         order = np.argsort(keys[:count], kind="stable")
         latest = order[np.searchsorted(keys[:count], keys[count:], side="right", sorter=order) - 1]
         placed = (numbers[latest] == numbers[count:]) & (keys[latest] <= keys[count:])
-        there[placed] = placings.kinds[latest[placed]] <= Kind.JOIN
+        there[placed] = placings.kinds[latest[placed]] <= _JOIN
     return bool(there.all())
 
 

@@ -15,6 +15,7 @@ from cortex_runtime.columns.growth import grown
 Columns = npt.NDArray[np.int64]
 TAKEN, FREE, RESTING, RESTING_ALL = 0, 1, 2, 3
 _BLOCK = 4096
+_NOBODY = np.zeros(0, dtype=np.int64)
 
 
 class FreeColumns:
@@ -22,7 +23,8 @@ class FreeColumns:
 
     kinds uint8[N]: TAKEN; FREE; RESTING, until an operation of its own; or RESTING_ALL, until `until_all`,
     as do all columns that were empty when the cortex was restored. `_counts` int32: how many are FREE in
-    each block of 4,096, so that the lowest is found without looking at all. resting_all: how many are RESTING_ALL.
+    each block of 4,096, so that the lowest is found
+    without looking at all. resting_all: how many are RESTING_ALL.
     """
 
     def __init__(self) -> None:
@@ -85,7 +87,7 @@ class FreeColumns:
 
     def rested_all(self) -> Columns:
         """Return the columns int64[n], ascending, that rest until `until_all`."""
-        return np.flatnonzero(self.kinds == RESTING_ALL) if self.resting_all else np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(self.kinds == RESTING_ALL) if self.resting_all else _NOBODY
 
     def take(self, columns: Columns) -> Columns:
         """Take empty columns int64[n], each once; return those of them that rested."""
@@ -118,6 +120,8 @@ class FreeColumns:
     def wake(self, operation: int) -> Columns:
         """Free the columns that have rested when this operation comes, and return them."""
         count = bisect_left(self.resting, (operation, -1))
+        if not count and not self.resting_all:
+            return _NOBODY
         woken = np.array([column for _, column in self.resting[:count]], dtype=np.int64)
         del self.resting[:count]
         for column in woken.tolist():

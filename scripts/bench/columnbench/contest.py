@@ -352,9 +352,17 @@ class Contest:
                 figures["insertion"] = peer / measured["applying decisions, µs"]
 
     def _spreading(self) -> None:
-        for runner, _ in self._engines():
-            say(f"{self._name}: {runner.name}: adding relationships")
-            self._results.contestants[runner.name] |= runner.ask("relate")
+        for runner, kernels in self._engines():
+            say(f"{self._name}: {runner.name}: adding relationships, and consolidating")
+            measured = self._results.contestants[runner.name]
+            measured |= runner.ask("relate")
+            done = runner.ask("consolidate")
+            self._results.figures[kernels]["pause"] = 1000 * done["cpu"]
+            measured |= {
+                "consolidation, items": done["items"],
+                "longest item, ms of the processor": 1000 * done["cpu"],
+                "longest item, ms": 1000 * done["wall"],
+            }  # fmt: skip
         self._take_turns("2 hops", "times", self._options.query_set, "spread", engines_only=True)
         for runner, kernels in self._engines():
             self._results.figures[kernels]["spreading.p50"] = self._results.latencies[runner.name][

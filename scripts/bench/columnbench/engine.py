@@ -10,7 +10,7 @@ import os
 import pstats
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 
@@ -31,6 +31,7 @@ _EDGES_AT_ONCE = 100_000
 _TYPES = ("hypernym", "hyponym", "part of", "similar to", "domain topic")
 _PROFILED = 25
 _UNLIMITED = 1 << 40
+_COMPARED = 2_000  # columns, with those most like them
 
 
 def identifier(number: int) -> bytes:
@@ -119,6 +120,7 @@ class Engine:
             raise LeftOut(f"with CORTEX_KERNELS={kernels} this engine runs on {chosen}")
         self._refused = 0
         self._extras: list[str] = []
+        self._longest = {"cpu": 0.0, "wall": 0.0}
 
     def build(self) -> dict[str, float]:
         """Apply the recorded decisions of all texts."""
@@ -126,6 +128,7 @@ class Engine:
         for frame in read_frames(self._case.encoded / "base.bin"):
             self._cortex.apply(Decisions.from_bytes(frame))
         seconds = perf_counter() - begun
+        self.consolidate()
         self._extras = corpus.read_lines(self._case.directory, "extras")
         self._encoder.encode_many(
             corpus.read_lines(self._case.directory, "texts")
@@ -181,7 +184,10 @@ class Engine:
 
     def answer_many(self, queries: list[Encoding]) -> list[QueryResult]:
         """Return the ten best columns of each of several queries."""
-        return [self.answer(query) for query in queries]
+        try:
+            return self._cortex.query_many(queries, TOP)
+        except QueryTooComplexError:
+            return [self.answer(query) for query in queries]
 
     def spread(self, query: Encoding) -> QueryResult:
         """Return the ten best columns, and what is reached from them over two relationships."""
@@ -265,6 +271,26 @@ class Engine:
             "relationships": float(self._cortex.relationship_count),
             "relating, s": perf_counter() - begun,
         }
+
+    def consolidate(self) -> dict[str, float]:
+        """Do all items of consolidation that wait, and compare some columns with those like them.
+
+        Return how many items that were, and how long the longest of all so far took, in seconds: of this
+        processor, and by the clock, which counts what else the machine did.
+        """
+        consolidation, done = self._cortex.consolidation, 0
+        for proposing, most in ((False, _UNLIMITED), (True, _COMPARED)):
+            consolidation.proposing = proposing
+            for _ in range(most):
+                begun, cpu = perf_counter(), thread_time()
+                if not consolidation.step(0):
+                    break
+                self._longest["cpu"] = max(self._longest["cpu"], thread_time() - cpu)
+                self._longest["wall"] = max(self._longest["wall"], perf_counter() - begun)
+                consolidation.proposals(_COMPARED)
+                done += 1
+        consolidation.proposing = False
+        return {"items": done, **self._longest}
 
     def snapshot(self, directory: Path) -> dict[str, float]:
         """Write a snapshot and load it again; return seconds and megabytes.

@@ -1,26 +1,44 @@
 from __future__ import annotations
 
+import itertools
+import random
+import zlib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cortex_runtime.columns import (
+    CapacityError,
     Competition,
     Cortex,
     CortexSettings,
     Delete,
+    DimensionError,
     InvalidOperationError,
     Operation,
     Outcome,
     Put,
+    QuotaError,
     Relate,
     State,
+    UnknownConceptError,
     Unrelate,
 )
+from cortex_runtime.columns.free import FreeColumns, FreeView
+from cortex_runtime.columns.kernels import VARIABLE, Kernels, chosen
+from cortex_runtime.columns.model import check, well_formed
+from unit.columns.rivals import Rivals
 from unit.columns.worlds import (
     ENCODER,
     QUICK,
     arrays_of,
+    everything_of,
+    filled,
     identifier,
     one_by_one,
     plain,
@@ -31,6 +49,13 @@ from unit.columns.worlds import (
 
 BASE = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
 LIKE = "alpha beta gamma delta epsilon zeta eta theta other words"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _on_both_kernels(kernels: Kernels) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, kernels.name)
+        yield
 
 
 def do(cortex: Cortex, *operations: Operation) -> list[Outcome]:
@@ -222,18 +247,118 @@ def test_a_deleted_concept_takes_its_relationships_with_it() -> None:
     assert len(cortex.concepts) == 2
 
 
-def test_256_near_duplicates_of_each_other_in_one_batch() -> None:
-    near = [put(number, f"{BASE} extra{number % 16} more{number % 5}") for number in range(256)]
-    configuration = CortexSettings(join_threshold=0.8)
+def near_duplicates(count: int) -> list[Operation]:
+    return [put(number, f"{BASE} extra{number % 16} more{number % 5}") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "winners"),
+    [
+        (CortexSettings(join_threshold=0.8), 5),
+        (CortexSettings(join_threshold=0.8, radius=0.3, winners=100), 15),
+        (CortexSettings(join_threshold=0.8, radius=0.0), 1),
+    ],
+)
+def test_256_near_duplicates_of_each_other_in_one_batch(configuration: CortexSettings, winners: int) -> None:
+    near = near_duplicates(256)
     alone, expected = one_by_one(near, configuration)
     batch = Cortex(configuration)
     outcomes = do(batch, *near)
     assert [plain(outcome) for outcome in outcomes] == [plain(outcome) for outcome in expected]
     assert batch.digest() == alone.digest()
     assert {outcome.kind for outcome in outcomes} == {"allocated", "joined"}
-    assert any(len(outcome.winners) > 1 for outcome in outcomes) or any(
-        outcome.variant_of >= 0 for outcome in outcomes
+    assert max(len(outcome.winners) for outcome in outcomes) == winners
+
+
+def test_no_more_than_64_candidates_win_however_many_there_are() -> None:
+    words = [f"only{number}" for number in range(100)]
+    cortex = filled(300, settings=CortexSettings(radius=0.0, join_threshold=0.4, winners=1000))
+    do(cortex, *(put(1000 + number, f"{BASE} {word}") for number, word in enumerate(words)))
+    cortex.settings = CortexSettings(radius=0.0, join_threshold=0.7, winners=1000)
+    outcomes, _ = cortex.compete(
+        [put(2000 + number, f"{BASE} {word} two") for number, word in enumerate(words)]
     )
+    assert {len(outcome.winners) for outcome in outcomes} <= {1, 64}
+
+
+@pytest.mark.parametrize("size", [1, 7, 256, 500])
+def test_batches_of_any_size_decide_the_same_with_numpy_and_numba(size: int) -> None:
+    chance = random.Random(5)
+    operations: list[Operation] = [
+        put(chance.randrange(400), text) for text in texts(500, seed=2, vocabulary=150, length=5)
+    ]
+    for place in range(0, 500, 37):
+        operations[place] = Delete(identifier(chance.randrange(400)))
+    operations[100:200] = near_duplicates(100)
+    cortex, reference = Cortex(QUICK), Cortex(QUICK, chosen("numpy"))
+    decided, expected = [], []
+    for start in range(0, 500, size):
+        outcomes, decisions = cortex.compete(operations[start : start + size])
+        cortex.apply(decisions)
+        decided += [plain(outcome) for outcome in outcomes]
+    outcomes, decisions = reference.compete(operations)
+    reference.apply(decisions)
+    expected = [plain(outcome) for outcome in outcomes]
+    assert decided == expected
+    assert cortex.digest() == reference.digest()
+
+
+def crowds() -> st.SearchStrategy[list[Operation]]:
+    """Puts of many ids and of few words, so that many of them are alike; now and then a delete."""
+    number = st.integers(0, 99)
+    words = st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=6)
+    some = st.builds(put, number, words.map(lambda each: " ".join(f"{word}{word}" for word in each)))
+    return st.lists(st.one_of(some, some, some, some, st.builds(Delete, number.map(identifier))), max_size=60)
+
+
+@given(
+    crowds(),
+    st.sampled_from([0.0, 0.2, 0.5, 0.8]),
+    st.sampled_from([0.3, 0.6, 0.9, 1.0]),
+    st.sampled_from([1, 2, 5]),
+    st.sampled_from([0, 2, 64]),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_decided_is_what_the_definition_says(
+    operations: list[Operation], radius: float, threshold: float, winners: int, refractory: int
+) -> None:
+    configuration = CortexSettings(radius, winners, threshold, refractory)
+    rivals, cortex = Rivals(configuration), Cortex(configuration)
+    half = len(operations) // 2
+    outcomes = do(cortex, *operations[:half]) + do(cortex, *operations[half:])
+    for operation, outcome in zip(operations, outcomes, strict=True):
+        kind, column, overlap, won, variant_of = rivals.add(operation)
+        assert (outcome.kind, outcome.column, outcome.overlap) == (kind, column, overlap)
+        assert outcome.winners == won
+        if kind == "allocated":
+            assert outcome.variant_of == variant_of
+
+
+def test_threshold_and_winners_change_what_is_decided() -> None:
+    operations = near_duplicates(24)
+
+    def outcomes(radius: float, winners: int, threshold: float) -> list[Outcome]:
+        cortex = with_others(CortexSettings(1.0, join_threshold=1.0, refractory=0))
+        cortex.settings = CortexSettings(radius, winners, threshold)
+        return cortex.compete(operations)[0]
+
+    def joined(threshold: float) -> int:
+        return sum(outcome.kind == "joined" for outcome in outcomes(0.5, 5, threshold))
+
+    def linked(radius: float) -> int:
+        return sum(outcome.variant_of >= 0 for outcome in outcomes(radius, 5, 1.0))
+
+    def most(radius: float, winners: int) -> int:
+        cortex = with_others(CortexSettings(1.0, join_threshold=1.0, refractory=0))
+        do(cortex, *operations)
+        cortex.settings = CortexSettings(radius, winners, 0.5)
+        return max(len(outcome.winners) for outcome in cortex.compete([put(900, BASE), put(901, LIKE)])[0])
+
+    assert joined(0.5) > joined(0.8) > joined(1.0)
+    assert linked(0.5) > linked(0.8) > linked(0.0) == 0
+    assert most(0.0, 5) == 5
+    assert most(0.0, 2) == 2
+    assert most(0.5, 5) == 1
 
 
 @given(streams())
@@ -282,18 +407,217 @@ def test_what_is_rolled_back_was_never_there(
         Relate(identifier(1), identifier(2), "t" * 300, 1.0),
         Relate(identifier(1), b"x", "t", 1.0),
         Relate(identifier(1), identifier(2), "t", 0.0),
+        Relate(identifier(1), identifier(2), "t", -1.0),
+        Relate(identifier(1), identifier(2), "t", float("inf")),
+        Put(identifier(1), np.array([[3]], dtype=np.uint16), 1),
+        Put(identifier(1), np.array([3], dtype=np.uint16), 1, (1 << 64,)),
+        Put(identifier(1), np.array([3], dtype=np.uint16), 1, (-1,)),
+        Put(identifier(1), np.array([3], dtype=np.uint16), 1, (5, 5)),
+        Put(identifier(1), np.array([3], dtype=np.uint16), 1, (), 65_536),
         Relate(identifier(1), identifier(2), "t", 1e-60),
         Relate(identifier(1), identifier(2), "t", float("nan")),
         Relate(identifier(1), identifier(2), "t", 1.5),
     ],
 )
 def test_malformed_operations_are_refused_and_leave_no_trace(operation: Operation) -> None:
-    competition = Competition(Cortex())
+    cortex = Cortex()
+    competition = Competition(cortex)
     competition.add(put(1, BASE))
-    before = competition.decisions().to_bytes()
-    with pytest.raises(InvalidOperationError):
+    before, known = competition.decisions().to_bytes(), everything_of(cortex)
+    with pytest.raises(InvalidOperationError) as alone:
         competition.add(operation)
-    assert competition.decisions().to_bytes() == before
+    for place in (0, 3, 20):
+        batch: list[Operation] = [put(10 + number, text) for number, text in enumerate(texts(20))]
+        batch.insert(place, operation)
+        with pytest.raises(InvalidOperationError) as within:
+            competition.add_many(batch)
+        assert str(within.value) == str(alone.value)
+    assert (competition.decisions().to_bytes(), everything_of(cortex)) == (before, known)
+
+
+@pytest.mark.parametrize(
+    ("operation", "named"),
+    [
+        (Delete(b"short"), b"short".hex()),
+        (Put(identifier(1), np.array([7, 3], dtype=np.uint16), 2), r"\[7, 3\]"),
+        (Put(identifier(1), np.array([3], dtype=np.uint16), 1, (9, 4)), "4 does not follow 9"),
+        (Put(identifier(1), np.array([3], dtype=np.uint16), 1, (), -2), "-2"),
+        (Relate(identifier(1), identifier(2), "t" * 300, 1.0), "tttt"),
+        (Relate(identifier(1), identifier(2), "t", float("nan")), "nan"),
+        (Relate(identifier(1), identifier(2), "t", -0.5), "-0.5"),
+    ],
+)
+def test_what_is_refused_is_named(operation: Operation, named: str) -> None:
+    with pytest.raises(InvalidOperationError, match=named):
+        Cortex().compete([operation])
+
+
+@given(st.lists(st.lists(st.integers(0, 65_535), max_size=42), max_size=6), st.integers(-1, 1))
+@settings(max_examples=60, deadline=None)
+def test_puts_are_well_formed_together_as_by_themselves(rows: list[list[int]], wrong: int) -> None:
+    puts = [
+        Put(
+            identifier(number),
+            np.array(sorted(set(row)), dtype=np.uint16),
+            sum(bit < 49_152 for bit in {*row}),
+        )
+        for number, row in enumerate(rows)
+    ]
+    puts.append(Put(identifier(0), np.array([1, 2], dtype=np.uint16), 2 + wrong))
+
+    def good(one: Put) -> bool:
+        try:
+            check(one)
+        except InvalidOperationError:
+            return False
+        return True
+
+    expected = list(itertools.takewhile(good, puts))
+    bits, words = well_formed(puts)
+    assert words.tolist() == [each.words for each in expected]
+    assert [row[row != 65_535].tolist() for row in bits] == [each.bits.tolist() for each in expected]
+
+
+REFUSED: list[tuple[type[InvalidOperationError], Operation]] = [
+    (CapacityError, put(900, "nowhere to go")),
+    (CapacityError, put(0, "nowhere to go either")),  # leaves its column first
+    (QuotaError, put(901, BASE)),  # would join
+    (UnknownConceptError, Relate(identifier(1), identifier(902), "t", 1.0)),
+    (DimensionError, put(1, BASE, dimension=3)),
+    (InvalidOperationError, Relate(identifier(1), identifier(2), "t", float("nan"))),
+]
+
+
+@pytest.mark.parametrize(("error", "refused"), REFUSED)
+@given(streams(15), streams(15))
+@settings(max_examples=8, deadline=None)
+def test_a_refused_operation_was_never_there(
+    error: type[InvalidOperationError],
+    refused: Operation,
+    first: list[Operation],
+    second: list[Operation],
+) -> None:
+    quota = 12 if error is QuotaError else None
+    capacity = 12 if error is CapacityError else 1000
+    world = [
+        put(number, f"own{number} {BASE if number == 5 else number}", dimension=4) for number in range(12)
+    ]
+    configuration = CortexSettings(refractory=1000, quota=quota)
+    cortex, untried = Cortex(configuration), Cortex(configuration)
+    for each in (cortex, untried):
+        do(each, *world)
+        each.settings = CortexSettings(refractory=1000, quota=quota, capacity=capacity)
+    first = [each for each in first if not isinstance(each, Delete | Put)]
+    second = [each for each in second if not isinstance(each, Put)]
+    known = everything_of(cortex)
+    tried, other = Competition(cortex), Competition(untried)
+    outcomes, expected = tried.add_many(first), other.add_many(first)
+    for batch in ([refused], [*second, put(3, f"own3 {3}", dimension=4), refused]):
+        if any(isinstance(each, Delete) for each in batch):
+            continue  # might make room
+        with pytest.raises(error):
+            tried.add_many(batch)
+    with pytest.raises(error):
+        tried.add(refused)
+    outcomes, expected = outcomes + tried.add_many(second), expected + other.add_many(second)
+    assert [plain(outcome) for outcome in outcomes] == [plain(outcome) for outcome in expected]
+    assert tried.decisions().to_bytes() == other.decisions().to_bytes()
+    assert everything_of(cortex) == known
+
+
+def test_a_quota_bounds_concepts_also_those_that_join() -> None:
+    cortex = Cortex(CortexSettings(quota=3))
+    do(cortex, put(1, BASE), put(2, BASE), put(3, "something else"))
+    assert (cortex.columns, cortex.concept_count) == (2, 3)
+    for operation in (put(4, BASE), put(5, "new")):
+        with pytest.raises(QuotaError, match=f"{operation.id.hex()}.* 3 ") as refused:
+            cortex.compete([operation])
+        assert (refused.value.quota, refused.value.identifier) == (3, operation.id)
+    kinds = [outcome.kind for outcome in do(cortex, put(2, LIKE), put(1, BASE))]
+    assert kinds == ["allocated", "updated"]
+    freed = do(cortex, Delete(identifier(3)), put(4, BASE))
+    assert [outcome.kind for outcome in freed] == ["deleted", "joined"]
+
+
+@pytest.mark.parametrize(("quota", "place"), [(0, 0), (1, 1), (10, 10), (20, 20), (21, None), (None, None)])
+def test_a_batch_is_refused_from_the_first_concept_over_the_quota(
+    quota: int | None, place: int | None
+) -> None:
+    batch: list[Operation] = [put(number, text) for number, text in enumerate(texts(20))]
+    batch += [put(3, "the same again"), put(20, BASE)]
+    cortex = Cortex(CortexSettings(quota=quota))
+    if place is None:
+        assert len(cortex.compete(batch)[0]) == len(batch)
+        return
+    with pytest.raises(QuotaError) as refused:
+        cortex.compete(batch)
+    assert refused.value.identifier == identifier(place)
+
+
+def test_a_batch_is_refused_when_columns_run_out_in_it() -> None:
+    batch: list[Operation] = [put(number, f"only{number} word{number}") for number in range(20)]
+    cortex = Cortex(CortexSettings(capacity=12))
+    competition = Competition(cortex)
+    with pytest.raises(CapacityError):
+        competition.add_many(batch)
+    outcomes = competition.add_many([*batch[:12], put(50, "only3 word3"), *batch[:6]])
+    assert [outcome.column for outcome in outcomes] == [*range(12), 3, *range(6)]
+    with pytest.raises(CapacityError):
+        competition.add(batch[12])
+
+
+def test_of_duplicate_ids_in_a_batch_the_later_wins() -> None:
+    batch = [put(number % 3, f"{text} unlike{number}") for number, text in enumerate(texts(12))]
+    cortex = Cortex(CortexSettings(refractory=0))
+    do(cortex, *batch)
+    assert (cortex.concept_count, cortex.columns) == (3, 3)
+    for last in batch[-3:]:
+        column = cortex.column_of(last.id)
+        assert column is not None
+        assert cortex.arrays.bits[column, : last.bits.size].tolist() == last.bits.tolist()
+
+
+def test_a_batch_of_vectors_keeps_to_one_dimension() -> None:
+    batch = [put(number, text, dimension=8) for number, text in enumerate(texts(10))]
+    cortex = Cortex()
+    assert len(do(cortex, *batch)) == 10
+    assert cortex.properties.dimension == 8
+    odd = put(30, "one more", dimension=9)
+    with pytest.raises(DimensionError, match=r"9 numbers.* 8"):
+        cortex.compete([*(put(20 + number, text, dimension=8) for number, text in enumerate(texts(9))), odd])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["take", "release", "ahead"]), st.integers(0, 30)), max_size=40),
+    st.integers(0, 4),
+)
+@settings(max_examples=100, deadline=None)
+def test_columns_ahead_are_those_that_are_taken(steps: list[tuple[str, int]], refractory: int) -> None:
+    view, operation, taken = FreeView(FreeColumns()), 0, []
+    for step, number in steps:
+        operation += 1
+        if step == "take":
+            taken.append(view.take(operation))
+        elif step == "release" and taken:
+            view.release(taken.pop(number % len(taken)), operation - 1 + number % 3 * refractory, operation)
+        elif step == "ahead":
+            columns, count = view.ahead(operation, number + 1)
+            assert 1 <= count <= number + 1 == len(columns)
+            got = [view.take(each) for each in range(operation, operation + count)]
+            assert got == columns[:count]
+            taken += got
+            operation += count - 1
+
+
+def test_the_compiled_competition_is_kept_only_with_the_search_that_is_in_it(kernels: Kernels) -> None:
+    if kernels.name != "numba":
+        pytest.skip("nothing is compiled")
+    package = "cortex_runtime.columns.kernels"
+    search = import_module(f"{package}.numba_search").__file__
+    kernel = import_module(f"{package}.numba_competition")._compete.py_func
+    assert search is not None
+    # numba's key for what it keeps on disk has what a function encloses.
+    assert zlib.crc32(Path(search).read_bytes()) in [cell.cell_contents for cell in kernel.__closure__]
 
 
 def test_a_competition_ends_when_its_cortex_changes() -> None:
@@ -305,7 +629,7 @@ def test_a_competition_ends_when_its_cortex_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"radius": 1.5}, {"join_threshold": 0.0}, {"winners": 0}, {"refractory": -1}]
+    "bad", [{"radius": 1.5}, {"join_threshold": 0.0}, {"winners": 0}, {"refractory": -1}, {"quota": -1}]
 )
 def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"share|at least"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.columns import Cortex, CortexSettings, Decisions, Delete, NotFollowingError
+from cortex_runtime.columns import Cortex, CortexSettings, Decisions, Delete, NotFollowingError, Operation
 from cortex_runtime.columns.decisions import Kind
 from cortex_runtime.columns.following import Placings
 from cortex_runtime.columns.kernels import Kernels
@@ -21,7 +21,7 @@ WORDS = ["one", "two", "three", "four", "five", "six", "seven"]
 def cortex_with(kernels: Kernels, *, restored: bool) -> Cortex:
     """Columns 0 to 6: 0 and 1 were won long ago, 2 and 5 are empty, 6 won just now, 3 has two concepts."""
     live, stored = Cortex(QUICK, kernels), Stored()
-    operations = [put(number, word) for number, word in enumerate(WORDS[:6])]
+    operations: list[Operation] = [put(number, word) for number, word in enumerate(WORDS[:6])]
     operations += [put(9, "four")]
     for operation in (*operations, Delete(identifier(2)), Delete(identifier(5)), put(6, "seven")):
         outcomes, decisions = live.compete([operation])
@@ -29,9 +29,7 @@ def cortex_with(kernels: Kernels, *, restored: bool) -> Cortex:
         stored.store([operation], outcomes)
     if not restored:
         return live
-    again = stored.restore(QUICK, live.operations)
-    again.kernels = kernels
-    return again
+    return stored.restore(QUICK, live.operations, kernels)
 
 
 def expected(cortex: Cortex, kinds: list[int], columns: list[int], names: list[int], steps: list[int]) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, cast
 
@@ -27,6 +29,8 @@ from cortex_runtime.columns import (
 )
 from cortex_runtime.columns.decisions import Kind
 from cortex_runtime.columns.digest import _order
+from cortex_runtime.columns.kernels import Kernels, chosen
+from unit.columns.recording import Recording
 from unit.columns.worlds import (
     QUICK,
     Stored,
@@ -48,6 +52,54 @@ MANY = [put(number % 300, text) for number, text in enumerate(texts(500, seed=7)
 def portions(operations: list[Operation], cuts: list[int]) -> list[list[Operation]]:
     places = sorted({0, len(operations), *(cut % (len(operations) + 1) for cut in cuts)})
     return [operations[start:end] for start, end in pairwise(places)]
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return Recording(10_000)
+
+
+RANDOM = 0
+SIZES = (1, 7, 256, 1000, 100_000, RANDOM)
+SOME = {"numba": (1, 1000, RANDOM), "numpy": (7, 256)}  # all of them only in the long test
+
+
+def hash_of(recording: Recording, size: int, kernels: Kernels) -> tuple[str, bytes]:
+    replica, chance = Cortex(kernels=kernels), random.Random(3)
+    for decisions in recording.batches(iter(lambda: size or int(10 ** chance.uniform(0, 3.5)), None)):
+        replica.apply(decisions)
+    return blake2b(b"".join(arrays_of(replica))).hexdigest(), replica.digest()
+
+
+def test_a_recorded_stream_gives_the_same_arrays_in_any_batches(
+    recording: Recording, kernels: Kernels
+) -> None:
+    expected = REFERENCES.setdefault(10_000, hash_of(recording, 500, chosen("numpy")))
+    assert expected[1] == recording.digest
+    for size in SOME[kernels.name]:
+        assert hash_of(recording, size, kernels) == expected, size
+
+
+@pytest.mark.slow
+def test_a_long_recorded_stream_gives_the_same_arrays_in_any_batches(kernels: Kernels) -> None:
+    recording = LONG[0] if LONG else Recording(100_000)
+    LONG[:] = [recording]
+    expected = REFERENCES.setdefault(100_000, hash_of(recording, 500, chosen("numpy")))
+    assert expected[1] == recording.digest
+    for size in SIZES:
+        assert hash_of(recording, size, kernels) == expected, size
+
+
+def test_a_recorded_stream_has_everything_in_it(recording: Recording) -> None:
+    whole = recording.whole
+    assert (np.bincount(whole.kinds, minlength=4) > 700).all()
+    assert (np.bincount(whole.edge_kinds, minlength=6)[4:] > 20).all()
+    assert whole.trait_steps.size > 1000
+    assert {*range(2, 10), 40} <= set(whole.sizes.tolist())
+
+
+REFERENCES: dict[int, tuple[str, bytes]] = {}
+LONG: list[Recording] = []
 
 
 @given(streams(60), st.lists(st.integers(0, 100), max_size=6))

@@ -140,8 +140,8 @@ def arrays_of(cortex: Cortex) -> list[bytes]:
     concepts["first"] = concepts["first"][: cortex.free.watermark]
     rows = np.arange(concepts["ids"].shape[0])
     parts = [
-        *cortex.arrays.state().values(), *concepts.values(), *cortex.free.state().values(), cortex.recent_wins,
-        *cortex.properties.tags_by_row(rows), cortex.properties.dimensions_of(rows),
+        *cortex.arrays.state().values(), *concepts.values(), *cortex.free.state().values(),
+        cortex.recent_wins, *cortex.properties.tags_by_row(rows), cortex.properties.dimensions_of(rows),
         cortex.columns, cortex.operations, cortex.concepts.placed,
     ]  # fmt: skip
     assert cortex.arrays.state()["states"].size == cortex.free.watermark
@@ -193,9 +193,9 @@ class Stored:
             else:
                 del self.relationships[operation.source, operation.target, operation.type]
 
-    def restore(self, settings: CortexSettings, operations: int) -> Cortex:
+    def restore(self, settings: CortexSettings, operations: int, kernels: Kernels | None = None) -> Cortex:
         edges = [RelationshipRecord(*edge, weight) for edge, weight in self.relationships.items()]
-        return Cortex.restore(settings, operations, list(self.concepts.values()), edges)
+        return Cortex.restore(settings, operations, list(self.concepts.values()), edges, kernels)
 
 
 def copied(decisions: Decisions) -> Decisions:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+_TAKE, _JOIN = int(Kind.TAKE), int(Kind.JOIN)
 
 
 def first_impossible(cortex: Cortex, placings: Placings) -> int:
     """Return the place of the first placing that does not follow on what is before it, -1 none."""
-    arriving = placings.kinds <= Kind.JOIN
+    arriving = placings.kinds <= _JOIN
     at = _where_they_are(cortex, placings, arriving)
     possible = at == np.where(arriving, NOWHERE, placings.columns)
     possible &= _columns_allow_it(cortex, placings, arriving)
@@ -55,12 +56,12 @@ def _columns_allow_it(cortex: Cortex, placings: Placings, arriving: Flags) -> Fl
         won = _with_wins(won, np.where(arrives, operations, 0), first)
     rests = (won > max(cortex.restored_at, 0)) & (won + cortex.settings.refractory >= operations)
     allowed = np.empty(order.size, dtype=np.bool_)
-    allowed[order] = np.where(placings.kinds[order] == Kind.TAKE, (held == 0) & ~rests, held > 0)
+    allowed[order] = np.where(placings.kinds[order] == _TAKE, (held == 0) & ~rests, held > 0)
     return allowed
 
 
 def _with_wins(won: Ints, wins: Ints, first: Flags) -> Ints:
-    """Return the last win int64[n] before each of events: of the same column in the batch, else the known one.
+    """Return the last win int64[n] of its column before each of events, in the batch or else the known one.
 
     wins: of each event, 0 none. first: of its column. Both are ordered by column, then by time.
     """
@@ -82,7 +83,7 @@ def _of(array: npt.NDArray[np.integer[Any]], columns: Ints) -> Ints:
 def store(cortex: Cortex, arrivals: Placings) -> None:
     """Store TAKEs and JOINs in the columns' arrays, but for their states, and in those of concepts."""
     arrays, columns = cortex.arrays, arrivals.columns
-    taken = np.flatnonzero(arrivals.kinds == Kind.TAKE)
+    taken = np.flatnonzero(arrivals.kinds == _TAKE)
     takes = columns[taken]
     sizes = arrivals.sizes[taken].astype(np.int64)
     rows = np.full((taken.size, MAX_BITS), PAD, dtype=np.uint16)

@@ -20,6 +20,7 @@ PostingsList = tuple[float, int, int, int]
 FIRST_CHUNK = 1024
 REST_WORTH_A_BOUND = 2048
 _FEW = 4
+_FEW_ROWS = 64  # are fetched sooner than one bitmap is looked at
 _POSTINGS_A_ROW = 10
 _NOBODY = np.zeros(0, dtype=np.int64)
 
@@ -83,6 +84,7 @@ class _Walk:
         self._lists, self._maps = _lists_and_maps(searcher, bits, weights)
         self._in_maps = sum([weight for weight, _ in self._maps])
         self._rest = self._in_maps + sum([weight for *_, weight in self._lists])
+        self._raising = 2 * self._bound < self._rest  # few reach more than that: no need to look for the best
         self._next = 0
         self.visited: list[Columns] = []
         self._seen = np.zeros(0, dtype=np.int32)
@@ -150,6 +152,8 @@ class _Walk:
             self._raise_bound(candidates)
             candidates = self._possible(candidates)
         for weight, bitmap in self._maps:
+            if candidates.size <= _FEW_ROWS:
+                return candidates
             has = (bitmap[candidates >> 6] >> (candidates & 63).astype(np.uint64)) & np.uint64(1)
             self._sums[candidates] += (has * np.uint64(weight)).astype(np.uint16)
             self._rest -= weight
@@ -172,7 +176,7 @@ class _Walk:
         return sum([length for _, _, length, _ in self._lists[self._next :]])
 
     def _raise_bound(self, seen: Columns) -> None:
-        if seen.size < self._limit:
+        if seen.size < self._limit or not self._raising:
             return
         best = seen[np.argpartition(self._sums[seen], -self._limit)[-self._limit :]]
         self._bound = max(self._bound, int(self._exact(best).min()))
