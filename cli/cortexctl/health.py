@@ -42,6 +42,8 @@ class NodeHealth:
     relationships: int | None
     pending_relationships: int | None
     queue: int | None
+    consolidation_backlog: int | None
+    kernels: str | None
     version: str | None
     uptime: float | None
     address: str
@@ -182,6 +184,8 @@ def _node(answer: Answer) -> NodeHealth:
         relationships=report.relationships if report else None,
         pending_relationships=report.pending_relationships if report else None,
         queue=report.queue if report else None,
+        consolidation_backlog=report.consolidation.backlog if report else None,
+        kernels=report.kernels if report else None,
         version=report.version if report else None,
         uptime=report.uptime if report else None,
         address=node.address,

@@ -121,5 +121,5 @@ def _show(found: Health, output: Output) -> None:
     }
     render.data(summary, output)
     render.data(regions, output, columns=("name", "role", "status", "database", "load_balancer_url"))
-    columns = ("name", "status", "role", "slots", "owned", "lag", "columns", "concepts", "queue")
+    columns = ("name", "status", "role", "slots", "owned", "lag", "columns", "concepts", "kernels")
     render.data(document["nodes"], output, columns=columns)

@@ -123,12 +123,10 @@ class Owner:
             await self._reject(plan.rejected)
         if not plan.writes:
             return
+        if not self._fresh():
+            raise NotOwner(f"slot {self.slot.number}: the heartbeat is overdue")
         try:
-            async with self.slot.changing:  # waits for a copy
-                if not self._fresh():
-                    raise NotOwner(f"slot {self.slot.number}: the heartbeat is overdue")
-                digest = await self._append(plan)
-                self._apply(plan, digest)
+            digest = await self._append(plan)
         except errors.UniqueViolation as violation:
             await self._answer_known(plan.writes, violation)
         except psycopg.Error as error:
@@ -137,6 +135,9 @@ class Owner:
             if error.sqlstate != KEY_NOT_IN_USE:
                 raise
             await self._renew_keys(plan.writes)
+        else:
+            async with self.slot.changing:  # its arrays may just be copied
+                self._apply(plan, digest)
 
     async def _append(self, plan: Plan) -> bytes:
         async with self._primary.connection(APPEND_TIMEOUT) as connection:

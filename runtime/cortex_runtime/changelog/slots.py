@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -36,7 +37,6 @@ from cortex_runtime.objectstore import ObjectStoreError
 from cortex_runtime.security.directory import Directory, UnknownKey
 
 SETTINGS = CortexSettings()
-EMPTY = Cortex(SETTINGS)
 FETCH_ROWS = 200
 WORTH_A_SNAPSHOT = 2_000  # operations of a cortex: with fewer, its state is read from the tables as quickly
 Row = tuple[Any, ...]
@@ -49,6 +49,11 @@ _TAIL = """
     where slot = %s and seq > %s and seq <= %s order by seq
 """
 log = structlog.get_logger()
+
+
+@cache
+def _empty() -> Cortex:
+    return Cortex(SETTINGS)
 
 
 class Diverged(Exception):
@@ -71,13 +76,13 @@ class Slot:
     local_seq: int = 0  # how far this region's own database instance has come, as last seen
     contents: dict[tuple[str, bytes], Any] = field(default_factory=dict)  # copies; a new Slot has none
     moved: asyncio.Event = field(default_factory=asyncio.Event)
-    # Who changes its arrays has it, and who copies them: a copy takes as long as it takes.
+    # Who copies its arrays has it, which takes a while, and who changes them, which takes a moment.
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)  # the latest snapshot of each cortex
 
     def cortex(self, tenant: str, name: str) -> Cortex:
         """Return a cortex, an empty one that is not kept when nothing was ever put in it."""
-        return self.cortices.get((tenant, name), EMPTY)
+        return self.cortices.get((tenant, name)) or _empty()
 
     def apply(self, change: Change, entry: ChangeEntry) -> None:
         """Repeat one change. Raises Diverged when it does not follow on what was applied."""

@@ -91,7 +91,8 @@ class Cortex:
     def state(self) -> dict[str, npt.NDArray[Any] | int]:
         """Return all that `from_state` takes, by name: numbers, and arrays that are the cortex's own.
 
-        They are valid until the next `apply`; who needs them longer copies them (see columns.snapshot).
+        They are valid until the next `apply` or consolidation; who needs them longer copies them (see
+        columns.snapshot).
         """
         state: dict[str, npt.NDArray[Any] | int] = {
             "operations": self.operations, "columns": self.columns, "restored_at": self.restored_at,

@@ -68,6 +68,8 @@ class Consolidator:
         return worked
 
     def _consolidate(self, slot: Slot, cortex: Cortex) -> bool:
+        if slot.changing.locked():  # its arrays are just copied
+            return False
         owner = self._service.replica.owners.get(slot.number)
         cortex.consolidation.proposing = owner is not None and owner.open
         begun = time.perf_counter()

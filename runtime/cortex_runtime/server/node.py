@@ -25,6 +25,7 @@ from cortex_runtime.changelog.slots import SETTINGS
 from cortex_runtime.changelog.snapshots import Snapshots
 from cortex_runtime.changelog.snapshotting import Snapshotting
 from cortex_runtime.columns import Encoder
+from cortex_runtime.columns.kernels import KernelsError, chosen
 from cortex_runtime.config import NodeConfig
 from cortex_runtime.formats.tokens import Verifier
 from cortex_runtime.objectstore import open_store
@@ -59,11 +60,13 @@ def serve(path: Path) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
     try:
+        kernels = chosen()  # loads or compiles them: nothing is compiled while requests wait
         config = configuration.read(path)
-    except configuration.ConfigError as error:
-        log.error("not started", why=str(error))  # noqa: TRY400 - the reason is the file, not our stack
+    except (configuration.ConfigError, KernelsError) as error:
+        log.error("not started", why=str(error))  # noqa: TRY400 - the reason is what was asked for, not our stack
         return 2
     structlog.contextvars.bind_contextvars(node=config.name)
+    log.info("kernels chosen", kernels=kernels.name)
     return uvloop.run(_Node(config).run())
 
 

@@ -7,20 +7,26 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from structlog.testing import capture_logs
 
+from cortex_runtime.changelog import owner as owning
 from cortex_runtime.changelog import snapshotting
+from cortex_runtime.changelog.owner import Owner
 from cortex_runtime.changelog.placement import slot_of
 from cortex_runtime.changelog.slots import Slot
 from cortex_runtime.changelog.snapshotfile import Origin
 from cortex_runtime.changelog.snapshots import Name, Snapshots
 from cortex_runtime.changelog.snapshotting import LEAST_PAUSE, OFTEN, STALE, SWEEP_PERIOD, Snapshotting
 from cortex_runtime.columns import Cortex
+from cortex_runtime.columns.consolidation import Consolidation
 from cortex_runtime.columns.snapshot import Image
 from cortex_runtime.objectstore import ObjectStoreError
+from cortex_runtime.server.consolidating import Consolidator
 from unit.changelog.test_snapshots import files, keyring, keys, snapshots  # noqa: F401 - fixtures
 from unit.columns.worlds import filled, put
 
@@ -240,6 +246,58 @@ def test_nothing_changes_while_a_cortex_is_copied_and_the_loop_goes_on(
     assert held.cortex.digest() != before
     origin, cortex = snapshots.open(snapshots.here(*KEY)[0])
     assert (origin.seq, cortex.digest()) == (5, before)
+
+
+def test_an_owner_applies_what_it_appended_once_the_copy_is_made(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, steps = MagicMock(), []
+
+    async def prepare(*_: object) -> SimpleNamespace:
+        answers = {(write.tenant, write.key): b""}
+        return SimpleNamespace(rejected=[], writes=[write], changes=[], answers=answers)
+
+    async def append(*_: object) -> bytes:
+        steps.append("appended")
+        return held.slot.digest
+
+    async def run() -> None:
+        owner: Any = Owner(held.slot, 1, node="n", primary=MagicMock(), directory=MagicMock(),
+                           fresh=lambda: True, lost=MagicMock())  # fmt: skip
+        async with held.slot.changing:
+            performing = asyncio.create_task(owner._perform([write]))
+            await asyncio.sleep(0.05)
+            steps.append("copied")
+        await performing
+        steps.append("applied")
+
+    write.succeed = lambda _: steps.append("answered")
+    monkeypatch.setattr(owning, "prepare", prepare)
+    monkeypatch.setattr(Owner, "_append", append)
+    asyncio.run(run())
+    assert steps == ["appended", "copied", "answered", "applied"]
+
+
+def test_nothing_is_consolidated_while_a_cortex_is_copied(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consolidator: Any = Consolidator(MagicMock())
+    consolidator._service.replica.owners = {}
+    stepped: list[float] = []
+
+    def step(_: Consolidation, seconds: float) -> int:
+        stepped.append(seconds)
+        return 1
+
+    monkeypatch.setattr(Consolidation, "step", step)
+
+    async def run() -> tuple[bool, bool]:
+        async with held.slot.changing:
+            meanwhile = consolidator._consolidate(held.slot, held.cortex)
+        assert stepped == []
+        return meanwhile, consolidator._consolidate(held.slot, held.cortex)
+
+    assert asyncio.run(run()) == (False, True)
 
 
 def test_a_slot_that_was_reloaded_meanwhile_gives_none(

@@ -257,6 +257,7 @@ def near_duplicates(count: int) -> list[Operation]:
         (CortexSettings(join_threshold=0.8), 5),
         (CortexSettings(join_threshold=0.8, radius=0.3, winners=100), 15),
         (CortexSettings(join_threshold=0.8, radius=0.0), 1),
+        (CortexSettings(join_threshold=1.0, radius=1.0), 1),
     ],
 )
 def test_256_near_duplicates_of_each_other_in_one_batch(configuration: CortexSettings, winners: int) -> None:
@@ -332,6 +333,14 @@ def test_what_is_decided_is_what_the_definition_says(
         assert outcome.winners == won
         if kind == "allocated":
             assert outcome.variant_of == variant_of
+
+
+def test_a_column_that_wakes_in_a_batch_is_taken_by_the_next_in_it() -> None:
+    cortex = Cortex(CortexSettings(refractory=10))
+    do(cortex, put(1, BASE), put(2, LIKE), Delete(identifier(1)))  # operation 3: column 0 rests until 11
+    batch: list[Operation] = [Delete(identifier(2))]  # operation 4: column 1 until 12
+    batch += [put(10 + number, f"only{number}") for number in range(20)]
+    assert [outcome.column for outcome in do(cortex, *batch)] == [1, *range(2, 9), 0, 1, *range(9, 20)]
 
 
 def test_threshold_and_winners_change_what_is_decided() -> None:

@@ -25,7 +25,7 @@ STOP_PATIENCE = 70.0
 POLL = 0.05
 NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 # Nothing else of the caller's environment gets in: it may hold credentials, and settings of libpq or Python.
-INHERITED = ("PATH", "TZ", "TMPDIR")
+INHERITED = ("PATH", "TZ", "TMPDIR", "CORTEX_KERNELS")
 
 
 @dataclass(frozen=True, slots=True)
