@@ -404,24 +404,34 @@ def _visit_lists(  # type: ignore[no-untyped-def]
 def _narrow(  # type: ignore[no-untyped-def]
     bits, weights, lists, maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums, touched
 ):
-    """Of the touched columns, bring those to the front that can reach the bound: by the bitmaps, then by the
-    lists that are left, unless the candidates' rows are fewer. Return how many they are, and what is left.
+    """Of the touched columns, bring those to the front that can reach the bound: by the lists that are left
+    and the bitmaps, in turn whichever is cheaper for its weight, but by no list that costs more than to fetch
+    the candidates' rows. Return how many they are, and what is left.
     """
     candidates = _possible(touched, count, sums, bound - rest)
-    for place in maps:
-        bitmap, weight = bitmaps[slots[bits[place]]], weights[place]
+    of_lists = of_maps = 0
+    while candidates and (of_lists < lists.size or of_maps < maps.size):
+        by_list = of_lists < lists.size
+        if by_list and of_maps < maps.size:
+            a_list, a_map = lists[of_lists], maps[of_maps]
+            by_list = counts[bits[a_list]] * weights[a_map] < candidates * weights[a_list]
+        if not by_list:
+            place = maps[of_maps]
+            of_maps += 1
+            rest -= weights[place]
+            bitmap = bitmaps[slots[bits[place]]]
+            candidates = _possible_by(touched, candidates, sums, bitmap, weights[place], bound - rest)
+            continue
+        place = lists[of_lists]
+        bit, weight = bits[place], weights[place]
+        if counts[bit] >= _POSTINGS_A_ROW * candidates:
+            of_lists = lists.size
+            continue
+        of_lists += 1
         rest -= weight
-        candidates = _possible_by(touched, candidates, sums, bitmap, weight, bound - rest)
-    unvisited = 0
-    for place in lists:
-        unvisited += counts[bits[place]]
-    if unvisited < _POSTINGS_A_ROW * candidates:
-        for place in lists:
-            bit, weight = bits[place], weights[place]
-            for column in arena[starts[bit] : starts[bit] + counts[bit]]:
-                sums[column] += weight * (sums[column] > 0)
-            rest -= weight
-            candidates = _possible(touched, candidates, sums, bound - rest)
+        for column in arena[starts[bit] : starts[bit] + counts[bit]]:
+            sums[column] += weight * (sums[column] > 0)
+        candidates = _possible(touched, candidates, sums, bound - rest)
     return candidates, rest
 
 
