@@ -57,7 +57,8 @@ class _Application:
 
     def __init__(self, cortex: Cortex, decisions: Decisions, placings: Placings) -> None:
         self._cortex, self._decisions, self._placings = cortex, decisions, placings
-        self._types = [cortex.relationships.type_id(name) for name in decisions.types]
+        types = [cortex.relationships.type_id(name) for name in decisions.types]
+        self._types = np.array(types, dtype=np.int64)
 
     def execute(self) -> None:
         """Apply what each operation decided: placings, describings, relatings."""
@@ -162,19 +163,18 @@ class _Application:
             properties.set(row, each, dimension)
 
     def _relate(self, part: slice, targets: Rows) -> None:
-        decisions, relationships = self._decisions, self._cortex.relationships
+        decisions = self._decisions
         sources = self._cortex.concepts.rows_of(decisions.sources[part])
-        for source, target, index, weight in zip(
-            sources.tolist(), targets.tolist(), decisions.edge_types[part].tolist(),
-            decisions.weights[part].tolist(), strict=True,
-        ):  # fmt: skip
-            relationships.set(source, target, self._types[index], weight)
+        types = self._types[decisions.edge_types[part]]
+        self._cortex.relationships.set_many(
+            sources, targets, types, decisions.weights[part].astype(np.float32)
+        )
 
     def _unrelate(self, place: int) -> None:
         cortex, decisions = self._cortex, self._decisions
         source = cortex.concepts.insert(decisions.sources[place].tobytes())
         target = cortex.concepts.insert(decisions.targets[place].tobytes())
-        cortex.relationships.remove(source, target, self._types[int(decisions.edge_types[place])])
+        cortex.relationships.remove(source, target, self._types.item(int(decisions.edge_types[place])))
         _forget_unless_needed(cortex, target)
 
 
@@ -233,7 +233,7 @@ def _end_refractoriness(cortex: Cortex, placings: Placings) -> None:
     _set_free(cortex, cortex.free.wake(cortex.operations + 1))
     wins, latest = cortex.recent_wins, cortex.operations - cortex.settings.refractory
     if placings.kinds.size:
-        won = np.flatnonzero(placings.kinds <= _JOIN)
+        (won,) = (placings.kinds <= _JOIN).nonzero()
         new = np.empty((won.size, 2), dtype=np.int64)
         new[:, 0], new[:, 1] = placings.operations[won], placings.columns[won]
         wins = np.concatenate((wins, new))

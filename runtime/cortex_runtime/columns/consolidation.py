@@ -28,7 +28,8 @@ _SWEEP = 8192  # operations between two sweeps
 _COLUMNS = 1 << 16  # of an item of a sweep
 _CANDIDATES = 64  # columns that share the most weight with one: their similarity is looked at
 _LINKS = 8  # proposed for a column at most
-_STEPS = 1 << 16  # that the search for a column's near-duplicates may cost
+_POSTINGS = 1 << 14  # that the search for a column's near-duplicates visits at most
+_RARE, _RARE_SHARE = 1000, 128  # a bit that so many columns have, or one in so many, has a list, no bitmap
 _LOOK_BACK = 16_384  # operations: columns that were taken before are not looked at after a restart
 _UNHEARD = 256  # proposals that wait before no more are made
 _CONCEPTS = 64  # of a column that are looked at
@@ -193,11 +194,10 @@ class NearDuplicates:
             return False
         cortex, column = self._cortex, int(self._held[0, 1])
         self._first += 1
-        if cortex.concepts_on(column):
-            if cortex.rests_until(column) > cortex.operations:  # it has won again
-                self._wait(np.array([cortex.operations]), np.array([column]))
-            else:
-                self._propose(column)
+        if cortex.rests_until(column) > cortex.operations:  # it has won again
+            self._wait(np.array([cortex.operations]), np.array([column]))
+        else:
+            self._propose(column)
         return True
 
     def proposals(self, limit: int) -> list[Relate]:
@@ -247,18 +247,35 @@ class NearDuplicates:
         return set(self._cortex.concepts.columns[linked].tolist())
 
     def _alike(self, column: int) -> list[tuple[int, float]]:
-        """Return the columns that are as similar as the radius, the most similar first, with how much."""
+        """Return columns that are as similar as the radius, the most similar first, with how much.
+
+        Only those are found that share rare bits; for a column that has none but common bits, nothing is.
+        """
         cortex, searcher = self._cortex, self._cortex.searcher
         row = cortex.arrays.bits[column]
         bits = row[row != PAD].astype(np.int64)
         weights = searcher.weights(bits, cortex.columns)
         own = int(weights.sum())
         floor = max(1, math.ceil(cortex.settings.radius * own))
+        rare = self._rarest(bits, weights)
+        others = own - int(weights[rare].sum())
         without = np.array([column], dtype=np.int64)
-        found = searcher.search(bits, weights, limit=_CANDIDATES, floor=floor, without=without, budget=_STEPS)
-        rows = cortex.arrays.bits[found.columns].astype(np.int64)
-        totals = searcher.weights(rows.ravel(), cortex.columns).reshape(rows.shape).sum(axis=1)
-        similarities = found.scores / np.maximum(1, own + totals - found.scores)
+        found = searcher.search(
+            bits[rare], weights[rare], limit=_CANDIDATES, floor=max(1, floor - others), without=without
+        ).columns
+        rows = cortex.arrays.bits[found]
+        shared = searcher.shared(bits, weights, rows)
+        totals = (
+            searcher.weights(rows.ravel().astype(np.int64), cortex.columns).reshape(rows.shape).sum(axis=1)
+        )
+        similarities = shared / np.maximum(1, own + totals - shared)
         order = np.argsort(-similarities, kind="stable")
         alike = order[similarities[order] >= cortex.settings.radius]
-        return list(zip(found.columns[alike].tolist(), similarities[alike].tolist(), strict=True))
+        return list(zip(found[alike].tolist(), similarities[alike].tolist(), strict=True))
+
+    def _rarest(self, bits: Rows, weights: Rows) -> Rows:
+        """Return the places of bits that are not common, the cheapest for their weight, within the budget."""
+        counts = self._cortex.postings.counts[bits].astype(np.int64)
+        order = np.argsort(counts / np.maximum(1, weights), kind="stable")
+        order = order[counts[order] <= max(_RARE, self._cortex.columns // _RARE_SHARE)]
+        return np.sort(order[np.cumsum(counts[order]) <= _POSTINGS])

@@ -216,7 +216,9 @@ class Cortex:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        parts = (self.arrays, self.postings, self.concepts, self.relationships, self.properties)
+        parts = (
+            self.arrays, self.postings, self.concepts, self.relationships, self.properties, self.free,
+        )  # fmt: skip
         return sum(part.nbytes for part in parts)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,7 +73,10 @@ class Placings:
         """Return the TAKEs and JOINs among these with the concepts' rows, given for all of these."""
         arriving = self.kinds <= _JOIN
         if arriving.all():
-            return replace(self, concepts=rows)
+            return Placings(
+                self.kinds, self.columns, self.operations, rows, self.words, self.variant_of, self.sizes,
+                self.bits, self.ends,
+            )  # fmt: skip
         # Others have no bits.
         return Placings(
             self.kinds[arriving], self.columns[arriving], self.operations[arriving], rows[arriving],

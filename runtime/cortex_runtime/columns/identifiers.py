@@ -77,7 +77,7 @@ class Identifiers:
         """
         words = _words_of(ids)
         names = self._kernels.find(self, words)
-        new = np.flatnonzero(names == NO_ROW)
+        (new,) = (names == NO_ROW).nonzero()
         if new.size == names.size:
             return -2 - self._kernels.first_alike(words)
         if new.size:
@@ -104,7 +104,7 @@ class Identifiers:
 
     def insert_named(self, ids: Ids, names: Rows) -> Rows:
         """Return the rows int64[n] of ids uint8[n, 16] with names: new ones, in their order, if need be."""
-        first = np.flatnonzero(names == -2 - np.arange(names.size))
+        (first,) = (names == -2 - np.arange(names.size)).nonzero()
         if first.size == names.size:
             return self.insert_many(ids)
         if not first.size:

@@ -40,7 +40,7 @@ class IllegalTransitionError(ValueError):
 
 
 def passages(*each: tuple[State, ...]) -> States:
-    """Return, uint8[5], where the passage that begins in each state ends, ILLEGAL where none does.
+    """Return, uint8[5], the state in which the passage that begins in each state ends, ILLEGAL for none.
 
     Raises IllegalTransitionError when LEGAL does not allow a passage.
     """

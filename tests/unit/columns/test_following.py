@@ -79,14 +79,42 @@ def test_the_first_impossible_placing_is_found(
             del each[place]
         if not kinds:
             return
+    found = first_impossible(cortex, kinds, columns, names, steps)
+    assert found == expected(cortex, kinds, columns, names, steps)
+
+
+def first_impossible(
+    cortex: Cortex, kinds: list[int], columns: list[int], names: list[int], steps: list[int]
+) -> int:
     zeros = np.zeros(len(kinds), dtype=np.uint8)
     placings = Placings(
         np.array(kinds, dtype=np.uint8), np.array(columns), cortex.operations + np.array(steps),
         np.array(names), zeros, zeros.astype(np.int32), zeros, np.zeros(0, dtype=np.uint16),
         zeros.astype(np.int64),
     )  # fmt: skip
-    found = kernels.applying.first_impossible(cortex, placings)
-    assert found == expected(cortex, kinds, columns, names, steps)
+    return cortex.kernels.applying.first_impossible(cortex, placings)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize(("joined", "left"), [(False, 1), (False, 4), (True, 1), (True, 4)])
+def test_a_column_that_was_won_in_the_batch_rests_as_any_other(
+    kernels: Kernels, restored: bool, joined: bool, left: int
+) -> None:
+    """Column 7 is taken by the first operation, maybe joined by the third, and left by all soon or later."""
+    cortex = CORTEXES.setdefault((kernels.name, restored), cortex_with(kernels, restored=restored))
+    kinds, columns, names, steps = [int(Kind.TAKE)], [7], [-2], [1]
+    if joined:
+        kinds, columns, names, steps = [*kinds, Kind.JOIN], [7, 7], [-2, -3], [1, 3]
+    kinds, steps = [*kinds, *[Kind.DELETE] * len(names)], [*steps, *[3 + left] * len(names)]
+    columns, names = [7] * 2 * len(names), names * 2
+    last_win = 3 if joined else 1
+    for step in range(3 + left, 12):
+        again = [*kinds, Kind.TAKE], [*columns, 7], [*names, -9], [*steps, step]
+        rests = last_win + QUICK.refractory >= step
+        assert expected(cortex, *again) == (len(kinds) if rests else -1)
+        assert first_impossible(cortex, *again) == expected(cortex, *again)
+        other = [*kinds, Kind.JOIN], [*columns, 7], [*names, -9], [*steps, step]
+        assert first_impossible(cortex, *other) == len(kinds)
 
 
 CORTEXES: dict[tuple[str, bool], Cortex] = {}

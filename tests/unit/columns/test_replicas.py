@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, cast
@@ -54,14 +55,18 @@ def portions(operations: list[Operation], cuts: list[int]) -> list[list[Operatio
     return [operations[start:end] for start, end in pairwise(places)]
 
 
-@pytest.fixture(scope="module")
-def recording() -> Recording:
-    return Recording(10_000)
+@cache
+def recorded(count: int) -> tuple[Recording, tuple[str, bytes]]:
+    """A recording, and what a replica has that applied it in batches of 500 with numpy."""
+    recording = Recording(count)
+    reference = hash_of(recording, 500, chosen("numpy"))
+    assert reference[1] == recording.digest
+    return recording, reference
 
 
 RANDOM = 0
 SIZES = (1, 7, 256, 1000, 100_000, RANDOM)
-SOME = {"numba": (1, 1000, RANDOM), "numpy": (7, 256)}  # all of them only in the long test
+SOME = {"numba": (1, 1000, RANDOM), "numpy": (7, 256, 100_000)}  # all of them only in the long test
 
 
 def hash_of(recording: Recording, size: int, kernels: Kernels) -> tuple[str, bytes]:
@@ -71,35 +76,25 @@ def hash_of(recording: Recording, size: int, kernels: Kernels) -> tuple[str, byt
     return blake2b(b"".join(arrays_of(replica))).hexdigest(), replica.digest()
 
 
-def test_a_recorded_stream_gives_the_same_arrays_in_any_batches(
-    recording: Recording, kernels: Kernels
-) -> None:
-    expected = REFERENCES.setdefault(10_000, hash_of(recording, 500, chosen("numpy")))
-    assert expected[1] == recording.digest
+def test_a_recorded_stream_gives_the_same_arrays_in_any_batches(kernels: Kernels) -> None:
+    recording, expected = recorded(10_000)
     for size in SOME[kernels.name]:
         assert hash_of(recording, size, kernels) == expected, size
 
 
 @pytest.mark.slow
 def test_a_long_recorded_stream_gives_the_same_arrays_in_any_batches(kernels: Kernels) -> None:
-    recording = LONG[0] if LONG else Recording(100_000)
-    LONG[:] = [recording]
-    expected = REFERENCES.setdefault(100_000, hash_of(recording, 500, chosen("numpy")))
-    assert expected[1] == recording.digest
+    recording, expected = recorded(100_000)
     for size in SIZES:
         assert hash_of(recording, size, kernels) == expected, size
 
 
-def test_a_recorded_stream_has_everything_in_it(recording: Recording) -> None:
-    whole = recording.whole
+def test_a_recorded_stream_has_everything_in_it() -> None:
+    whole = recorded(10_000)[0].whole
     assert (np.bincount(whole.kinds, minlength=4) > 700).all()
     assert (np.bincount(whole.edge_kinds, minlength=6)[4:] > 20).all()
     assert whole.trait_steps.size > 1000
     assert {*range(2, 10), 40} <= set(whole.sizes.tolist())
-
-
-REFERENCES: dict[int, tuple[str, bytes]] = {}
-LONG: list[Recording] = []
 
 
 @given(streams(60), st.lists(st.integers(0, 100), max_size=6))

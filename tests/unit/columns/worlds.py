@@ -132,7 +132,7 @@ def everything_of(cortex: Cortex) -> bytes:
 
 
 def arrays_of(cortex: Cortex) -> list[bytes]:
-    """The bytes of all columns up to the watermark and of all concepts, and what is known of free columns.
+    """The bytes of all columns and concepts, and what is known of free columns.
 
     Not in which slot of the table of ids a row is: that depends on how many were entered at a time.
     """
@@ -141,7 +141,7 @@ def arrays_of(cortex: Cortex) -> list[bytes]:
     rows = np.arange(concepts["ids"].shape[0])
     parts = [
         *cortex.arrays.state().values(), *concepts.values(), *cortex.free.state().values(),
-        cortex.recent_wins, *cortex.properties.tags_by_row(rows), cortex.properties.dimensions_of(rows),
+        *cortex.properties.tags_by_row(rows), cortex.properties.dimensions_of(rows), cortex.recent_wins,
         cortex.columns, cortex.operations, cortex.concepts.placed,
     ]  # fmt: skip
     assert cortex.arrays.state()["states"].size == cortex.free.watermark
