@@ -21,6 +21,7 @@ FIRST_CHUNK = 1024
 REST_WORTH_A_BOUND = 2048
 _FEW = 4
 _FEW_ROWS = 64  # are fetched sooner than one bitmap is looked at
+_A_STEP = 1000  # postings: what numpy spends on a step however short it is
 _POSTINGS_A_ROW = 10
 _NOBODY = np.zeros(0, dtype=np.int64)
 
@@ -144,29 +145,41 @@ class _Walk:
     def _narrowed(self) -> Columns:
         """Return the seen columns that may be among the best.
 
-        Fetching a row costs as much as visiting some postings, so short lists are finished first: they
-        add nobody, they only part the candidates.
+        They are parted by the lists that are left and the bitmaps, in turn whichever is cheaper for its
+        weight, until they are few, or fetching their rows costs less than the next list.
         """
         candidates = self._possible(self._seen)
         if candidates.size > _FEW * self._limit:
             self._raise_bound(candidates)
             candidates = self._possible(candidates)
-        for weight, bitmap in self._maps:
-            if candidates.size <= _FEW_ROWS:
-                return candidates
-            has = (bitmap[candidates >> 6] >> (candidates & 63).astype(np.uint64)) & np.uint64(1)
-            self._sums[candidates] += (has * np.uint64(weight)).astype(np.uint16)
-            self._rest -= weight
-            candidates = self._possible(candidates)
-        while self._next < len(self._lists):
-            _, start, length, weight = self._lists[self._next]
-            if length > _POSTINGS_A_ROW * (candidates.size - _FEW):
+        maps = self._maps[::-1]
+        while candidates.size > _FEW_ROWS:
+            if maps and self._is_cheap(maps[-1][0], candidates.size):
+                self._add_bitmap(candidates, *maps.pop())
+            elif self._next < len(self._lists) and self._length() <= _POSTINGS_A_ROW * candidates.size:
+                _, start, length, weight = self._lists[self._next]
+                self._accumulate_one(self._postings.arena[start : start + length], weight)
+                self._rest -= weight
+                self._next += 1
+            else:
                 break
-            self._accumulate_one(self._postings.arena[start : start + length], weight)
-            self._rest -= weight
-            self._next += 1
             candidates = self._possible(candidates)
         return candidates
+
+    def _is_cheap(self, weight: int, candidates: int) -> bool:
+        """Tell whether a bitmap costs less for its weight than the next list."""
+        if self._next == len(self._lists):
+            return True
+        by_list = self._lists[self._next][-1]
+        return (_A_STEP + candidates) * by_list <= (_A_STEP + self._length()) * weight
+
+    def _length(self) -> int:
+        return self._lists[self._next][2]
+
+    def _add_bitmap(self, candidates: Columns, weight: int, bitmap: Words) -> None:
+        has = (bitmap[candidates >> 6] >> (candidates & 63).astype(np.uint64)) & np.uint64(1)
+        self._sums[candidates] += (has * np.uint64(weight)).astype(np.uint16)
+        self._rest -= weight
 
     def _possible(self, columns: Columns) -> Columns:
         possible: npt.NDArray[np.bool_] = self._sums[columns] + self._rest >= self._bound
