@@ -85,7 +85,7 @@ def test_a_recorded_stream_gives_the_same_arrays_in_any_batches(kernels: Kernels
 @pytest.mark.slow
 def test_a_long_recorded_stream_gives_the_same_arrays_in_any_batches(kernels: Kernels) -> None:
     recording, expected = recorded(100_000)
-    for size in SIZES:
+    for size in SIZES[1:]:  # one by one they are applied in the short test
         assert hash_of(recording, size, kernels) == expected, size
 
 
