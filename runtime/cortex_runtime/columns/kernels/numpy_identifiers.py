@@ -11,6 +11,7 @@ Rows = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 _A, _B, _C = map(np.uint64, MIXERS)
 _FEW = 48  # ids that are looked up sooner one by one
+_LAST = 12  # of many ids, those that are left when most are done
 _AHEAD = np.arange(6)  # slots looked at together: most searches end there
 
 
@@ -23,24 +24,30 @@ def find(table: Identifiers, wanted: Words) -> Rows:
         return found
     left, slots, last = np.arange(found.size), homes(table, wanted), table.slots.size - 1
     low, high = table.words[:, 0], table.words[:, 1]
-    while left.size:
+    while left.size > _LAST:
         seen = table.slots[slots[:, None] + _AHEAD & last]
         ends = (low[seen] == wanted[left, :1]) & (high[seen] == wanted[left, 1:]) | (seen == NO_ROW)
         first = ends.argmax(axis=1)
         rows, ended = seen[np.arange(first.size), first], ends[np.arange(first.size), first]
         found[left] = rows  # of those that go on, it is found later
         left, slots = left[~ended], slots[~ended] + _AHEAD.size
+    for place in left.tolist():
+        found[place] = table.row_of(wanted[place].tobytes())
     return found
 
 
 def enter(table: Identifiers, rows: Rows) -> None:
     """Put rows int64[n], whose ids stand in the table, into slots: of those that meet the last stays."""
     slots, last = homes(table, table.words[rows]), table.slots.size - 1
-    while rows.size:
+    while rows.size > _LAST:
         free = table.slots[slots] == NO_ROW
         table.slots[slots[free]] = rows[free]
         left = table.slots[slots] != rows
         rows, slots = rows[left], slots[left] + 1 & last
+    for row, slot in zip(rows.tolist(), slots.tolist(), strict=True):
+        while table.slots.item(slot) != NO_ROW:
+            slot = slot + 1 & last  # noqa: PLW2901
+        table.slots[slot] = row
 
 
 def first_alike(words: Words) -> Rows:
