@@ -14,7 +14,7 @@ from cortexctl import durable, health, platforms, ports, provision, tools
 from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, state_home
 from cortexctl.errors import CortexctlError, DeploymentNotFound, ObjectiveMissed, Refused, UsageError
 from cortexctl.health import Health
-from cortexctl.locking import lock
+from cortexctl.locking import lock, lock_path
 from cortexctl.platforms.base import Platform
 from cortexctl.progress import Progress
 
@@ -87,13 +87,15 @@ def down(name: str, *, delete_data: bool, confirm: Callable[[str], None], progre
     What Terraform can't end (its state is damaged) is ended all the same. Raises CortexctlError when
     something lives on.
     """
-    if not (state_home() / deployments.check_name(name)).exists():
+    directory = state_home() / deployments.check_name(name)
+    if not directory.exists() and not lock_path(name).exists():  # else an up may be about to make it
         return False
     with lock(name, "down"):
         try:
             found = deployments.load(name)
         except DeploymentNotFound:  # killed before its first file: there is nothing in it
-            shutil.rmtree(state_home() / name)
+            if directory.exists():
+                shutil.rmtree(directory)
             return False
         if delete_data:
             confirm(f"Delete deployment {name!r} with all its data, keys and backups ({found.directory})?")
