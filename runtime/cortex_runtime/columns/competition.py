@@ -220,8 +220,10 @@ class Competition:
             return True
         if overlay.concepts_on(column) == 1:
             return False
-        shared = int(overlay.weigh(np.intersect1d(bits, put.bits)).sum())
-        total = int(overlay.weigh(bits).sum() + overlay.weigh(put.bits).sum()) - shared
+        own = overlay.weigh(put.bits)
+        row = overlay.rows(np.array([column]))
+        shared = int(self._cortex.searcher.shared(put.bits, own, row)[0])
+        total = int(own.sum() + overlay.weigh(bits).sum()) - shared
         return shared / max(1, total) >= self._cortex.settings.join_threshold
 
     def _compete(self, puts: Sequence[Put], rows: Rows, words: npt.NDArray[np.uint8]) -> list[Outcome]:
