@@ -12,6 +12,9 @@ import pytest
 from cortexctl import deployment as deployments
 from integration.running import CORTEXCTL, Running, unique
 
+# As scripts/cortexctl installs a deployment: without numba, which the tests' environment has.
+os.environ["CORTEX_KERNELS"] = "numpy"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever is in this directory needs the deployment."""
