@@ -7,8 +7,10 @@ A bit weighs by its information, from live counts. The kernels (numpy_search, nu
    column that was not seen cannot reach the bound any more.
 2. Of the seen columns, keep those that can reach it: by the bitmaps of common bits, the heaviest first, then
    by the lists that are left, or by the columns' own rows, whichever is cheaper.
-3. When all lists were visited and the common bits alone reach the bound, sum up their bitmaps for all
-   columns, 64 at a time: bit-sliced (Rinfret, O'Neil and O'Neil 2001).
+3. When all lists were visited and the common bits alone reach the bound, look for the columns that lack little
+   of them: a column that reaches the bound is in at least one bitmap of any group that weighs more than it
+   may lack. Where that leaves many, sum up the bitmaps 64 columns at a time: bit-sliced (Rinfret, O'Neil and
+   O'Neil 2001).
 
 Of columns that share the same, one with fewer words is better, then one with a lower number.
 """
@@ -81,8 +83,7 @@ class FoundMany(NamedTuple):
 class Searcher:
     """Searches the columns of one cortex; holds scratch arrays, so one search at a time.
 
-    Scratch, zeros but for `touched` and `planes` between searches: sums uint16[N], touched int32[N], table
-    uint8[65536], planes uint64[14, words of a bitmap].
+    Scratch: sums uint16[N] and table uint8[65536], zeros between searches, touched and candidates int32[N].
     """
 
     def __init__(self, arrays: ColumnArrays, postings: Postings, kernels: Kernels | None = None) -> None:
@@ -90,13 +91,13 @@ class Searcher:
         self.kernels = (kernels or chosen()).search
         self.sums = np.zeros(0, dtype=np.uint16)
         self.touched = np.zeros(0, dtype=np.int32)
+        self.candidates = np.zeros(0, dtype=np.int32)
         self.table = np.zeros(BITS, dtype=np.uint8)
-        self.planes = np.zeros((PLANES, 0), dtype=np.uint64)
 
     @property
     def nbytes(self) -> int:
         """Bytes of scratch."""
-        return self.sums.nbytes + self.touched.nbytes + self.table.nbytes + self.planes.nbytes
+        return self.sums.nbytes + self.touched.nbytes + self.candidates.nbytes + self.table.nbytes
 
     def weights(self, bits: Ints, columns: int) -> Ints:
         """Return the weights of bits int64[n] by their live counts."""
@@ -172,7 +173,8 @@ class Searcher:
 
     def make_scratch(self) -> None:
         """Make room for all columns."""
-        columns, words = self.arrays.states.size, self.postings.bitmaps.shape[1]
-        self.sums, self.touched = grown(self.sums, columns), grown(self.touched, columns)
-        if self.planes.shape[1] < words:
-            self.planes = np.zeros((PLANES, words), dtype=np.uint64)
+        columns = self.arrays.states.size
+        self.sums = grown(self.sums, columns)
+        # A kernel writes the next column before it knows whether it counts: one more than there are.
+        self.touched = grown(self.touched, columns + 1)
+        self.candidates = grown(self.candidates, columns + 1)

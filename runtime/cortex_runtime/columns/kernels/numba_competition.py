@@ -230,13 +230,13 @@ def _made_with(search_source: int) -> Any:
         " int64[::1], float64, float64, int64, int64, int64[::1], int64[::1], uint16[:, ::1], uint8[::1],"
         " int32[::1], boolean[::1], int64, int64, float64[::1], float64[::1],"
         " int32[::1], int64[::1], int16[::1], int32[::1], uint64[:, ::1], int64,"
-        " uint16[:, ::1], uint8[::1], uint16[::1], int32[::1], uint64[:, ::1], uint8[::1])"
+        " uint16[:, ::1], uint8[::1], uint16[::1], int32[::1], int32[::1], uint8[::1])"
     )
     def compete(  # type: ignore[no-untyped-def]
         rows, words, free, radius, threshold, most, occupied, hidden,
         pending_columns, pending_rows, pending_words, counts, met, counted, end, word_steps, gram_steps,
         indexed, starts, slots, arena, bitmaps, bitmap_words, column_rows, column_words,
-        sums, touched, planes, table,
+        sums, touched, candidates, table,
     ):  # fmt: skip
         assert search_source >= 0
         share = min(radius, threshold) if radius else threshold
@@ -252,22 +252,22 @@ def _made_with(search_source: int) -> Any:
             floor = max(1, int(np.ceil(share * own)))
             found, scores = numba_search._search(
                 bits[:size], weights[:size], MAX_CANDIDATES, floor, hidden, indexed, starts, slots, arena,
-                bitmaps, bitmap_words, column_rows, column_words, sums, touched, planes, table,
+                bitmaps, bitmap_words, column_rows, column_words, sums, touched, candidates, table,
             )  # fmt: skip
-            candidates = found.size
-            for each in range(candidates):
+            ranked = found.size
+            for each in range(ranked):
                 column = places[each] = found[each]
                 keys[each] = _key(scores[each], np.int64(column_words[column]), column)
             if met_by >= floor:
                 for each in range(size):
                     table[bits[each]] = weights[each]
-                candidates = _add_pending(
-                    keys, places, candidates, floor, end, pending_rows, pending_words, pending_columns, table
+                ranked = _add_pending(
+                    keys, places, ranked, floor, end, pending_rows, pending_words, pending_columns, table
                 )
                 _clear(row, table)
-            if candidates:
+            if ranked:
                 overlaps[index] = _decide(
-                    keys, places, candidates, own, radius, winners[index], column_rows, column_words,
+                    keys, places, ranked, own, radius, winners[index], column_rows, column_words,
                     pending_columns, pending_rows, pending_words, counts, occupied, word_steps, gram_steps,
                     table,
                 )  # fmt: skip

@@ -10,14 +10,15 @@ from numba import njit
 
 from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.encoding import PAD, WORD_BITS
-from cortex_runtime.columns.search import MAX_IDS, FoundMany, Searcher
+from cortex_runtime.columns.search import MAX_IDS, PLANES, FoundMany, Searcher
 from cortex_runtime.columns.weights import GRAM_THRESHOLDS, WORD_THRESHOLDS
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
-_FOLLOWED = 64  # so many of the best are followed posting by posting; more are looked for now and then
+_GROWN = 4  # times as many columns as when the best were looked at, and they are looked at again
 _POSTINGS_A_ROW = 64  # fetching a column's row, which is in no cache, costs as much as so many postings
-_BLOCK = 128  # words of all bitmaps that are summed up together: they stay in the nearest cache
+_BLOCK = 128  # words of all bitmaps that are gone through together: they stay in the nearest cache
+_SINGLE = 6  # columns of a word's 64 that are summed up one by one
 
 
 def weigh(bits: Ints, counts: npt.NDArray[np.int32], columns: int) -> Ints:
@@ -55,7 +56,7 @@ def _index(searcher: Searcher) -> tuple[Any, ...]:
     postings, arrays = searcher.postings, searcher.arrays
     return (
         postings.counts, postings.starts, postings.slots, postings.arena, postings.bitmaps, postings.words,
-        arrays.bits, arrays.words, searcher.sums, searcher.touched, searcher.planes, searcher.table,
+        arrays.bits, arrays.words, searcher.sums, searcher.touched, searcher.candidates, searcher.table,
     )  # fmt: skip
 
 
@@ -155,16 +156,42 @@ def _keep(heap, size, key):  # type: ignore[no-untyped-def]
 
 
 # The loops below have no branches that depend on what a column shares: a processor would guess them wrong as
-# often as not, and a wrong guess costs more than all else that is done for a column.
+# often as not, and a wrong guess costs more than all else that is done for a column. Columns are unsigned, so
+# that no index is looked at for being negative.
 
 
-@_compiled("int64(int32[::1], int64, uint16[::1], int64)")
-def _possible(candidates, count, sums, least):  # type: ignore[no-untyped-def]
-    """Bring the candidates with at least that sum to the front; return how many they are."""
+@_compiled("int64(int32[::1], int64, int64, uint16[::1], int32[::1])")
+def _visit(entries, weight, count, sums, touched):  # type: ignore[no-untyped-def]
+    """Add a list's weight to its columns; return how many were touched so far."""
+    for at in range(entries.size):
+        column = np.uint32(entries[at])
+        total = sums[column]
+        touched[count] = column
+        count += total == 0
+        sums[column] = total + np.uint16(weight)
+    return count
+
+
+@_compiled("void(int32[::1], int64, uint16[::1])")
+def _add(entries, weight, sums):  # type: ignore[no-untyped-def]
+    """Add a list's weight to those of its columns that were touched."""
+    for at in range(entries.size):
+        column = np.uint32(entries[at])
+        sums[column] += np.uint16(weight) * np.uint16(sums[column] > 0)
+
+
+@_compiled("void(int32[::1], int64, uint16[::1])")
+def _forget(touched, count, sums):  # type: ignore[no-untyped-def]
+    for at in range(count):
+        sums[np.uint32(touched[at])] = 0
+
+
+@_compiled("int64(int32[::1], int64, uint16[::1], int64, int32[::1])")
+def _possible(columns, count, sums, least, candidates):  # type: ignore[no-untyped-def]
+    """Write the columns that have at least that sum; return how many they are."""
     kept = 0
     for at in range(count):
-        column = candidates[at]
-        candidates[at] = candidates[kept]
+        column = np.uint32(columns[at])
         candidates[kept] = column
         kept += np.int64(sums[column]) >= least
     return kept
@@ -175,49 +202,39 @@ def _possible_by(candidates, count, sums, bitmap, weight, least):  # type: ignor
     """Do as `_possible`, after having added the weight of a bitmap to the candidates that are in it."""
     kept = 0
     for at in range(count):
-        column = candidates[at]
-        candidates[at] = candidates[kept]
+        column = np.uint32(candidates[at])
         candidates[kept] = column
-        has = (bitmap[column >> 6] >> np.uint64(column & 63)) & np.uint64(1)
+        has = (bitmap[column >> np.uint32(6)] >> np.uint64(column & np.uint32(63))) & np.uint64(1)
         total = np.int64(sums[column]) + weight * np.int64(has)
         sums[column] = total
         kept += total >= least
     return kept
 
 
-@_compiled(
-    "UniTuple(int64, 2)(int32[::1], int64, int64, uint16[::1], int32[::1], int64,"
-    " int64[::1], int64[::1], int64[::1], int64, int64[::1])"
-)
-def _visit(entries, weight, count, sums, touched, limit, columns, partial, exact, followed, without):  # type: ignore[no-untyped-def]
-    """Add a list's weight to its columns, and follow the best; return how many were touched, and followed."""
-    bar, lowest = np.int64(0 if limit else 1 << 40), 0
-    if limit and followed == limit:
-        lowest = partial[:followed].argmin()
-        bar = partial[lowest]
-    for column in entries:
+@_compiled("int64(int32[::1], int64, uint16[::1], int64[::1])")
+def _leading(touched, count, sums, heap):  # type: ignore[no-untyped-def]
+    """Write the columns that share the most so far, as sum << 32 | column; return how many they are."""
+    size, bar = 0, np.int64(0)
+    for at in range(count):
+        column = np.uint32(touched[at])
         total = np.int64(sums[column])
-        touched[count] = column
-        count += total == 0
-        total += weight
-        sums[column] = total
-        if total <= bar or (without.size and _is_in(without, column)):
-            continue
-        place = 0
-        while place < followed and columns[place] != column:
-            place += 1
-        if place == followed:
-            if followed < limit:
-                followed += 1
-            else:
-                place = lowest
-            columns[place] = column
-            exact[place] = -1
-        partial[place] = total
-        if followed == limit:
-            lowest = partial[:followed].argmin()
-            bar = partial[lowest]
-    return count, followed
+        if total > bar:  # rarely: most columns share one bit
+            size = _keep(heap, size, (total << 32) | np.int64(column))
+            if size == heap.size:
+                bar = heap[0] >> 32
+    return size
+
+
+@_compiled("int64(int32[::1], int64, uint16[::1], uint16[:, ::1], uint8[::1], int64, int64[::1], int64)")
+def _raised(touched, count, sums, rows, table, limit, without, bound):  # type: ignore[no-untyped-def]
+    """Return the bound, raised to what the best of the columns that lead so far share in all."""
+    leading = np.empty(limit + without.size + limit // 2, dtype=np.int64)
+    best, size = np.empty(limit, dtype=np.int64), 0
+    for each in range(_leading(touched, count, sums, leading)):
+        column = leading[each] & 0xFFFFFFFF
+        if not (without.size and _is_in(without, column)):
+            size = _keep(best, size, _exact(rows, column, table))
+    return max(bound, best[0]) if size == limit else bound
 
 
 @_compiled("int64(uint64)")
@@ -229,69 +246,62 @@ def _ones(word):  # type: ignore[no-untyped-def]
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@_compiled("int64(uint64[:, ::1], int64[::1], int64[::1], int64, uint64[:, ::1])")
-def _sum_up(bitmaps, slots, weights, words, planes):  # type: ignore[no-untyped-def]
-    """Sum up the weights of bitmaps for 64 columns at a time; return how many planes the sums take.
+@_compiled("int64(uint64[:, ::1], int64[::1], int64[::1], int64, int64, uint64[:, ::1])")
+def _sum_up(bitmaps, slots, weights, start, size, planes):  # type: ignore[no-untyped-def]
+    """Sum up the weights of bitmaps for `size` words of 64 columns; return how many planes the sums take.
 
     Bit j of a column's sum is the column's bit in planes[j]: bit-sliced addition with a carry, the lightest
     first, since a sum takes no more planes than it may be long.
     """
-    used, carry = 0, np.empty(_BLOCK, dtype=np.uint64)
-    total = weights.sum()
-    while total >> used:
-        planes[used, :words] = 0
-        used += 1
-    for start in range(0, words, _BLOCK):
-        size = min(_BLOCK, words - start)
-        total = 0
-        for each in range(slots.size - 1, -1, -1):
-            bitmap, weight = bitmaps[slots[each]], weights[each]
-            total += weight
-            carry[:] = 0
-            plane = 0
-            while total >> plane:
-                sums = planes[plane]
-                if (weight >> plane) & 1:
-                    for at in range(size):
-                        one, two, three = sums[start + at], bitmap[start + at], carry[at]
-                        sums[start + at] = one ^ two ^ three
-                        carry[at] = (one & two) | (three & (one | two))
-                else:
-                    for at in range(size):
-                        one, three = sums[start + at], carry[at]
-                        sums[start + at] = one ^ three
-                        carry[at] = one & three
-                plane += 1
-    return used
+    carry = np.empty(_BLOCK, dtype=np.uint64)
+    planes[:] = 0
+    total = 0
+    for each in range(slots.size - 1, -1, -1):
+        bitmap, weight = bitmaps[slots[each]], weights[each]
+        total += weight
+        carry[:] = 0
+        plane = 0
+        while total >> plane:
+            sums = planes[plane]
+            if (weight >> plane) & 1:
+                for at in range(size):
+                    one, two, three = sums[at], bitmap[start + at], carry[at]
+                    sums[at] = one ^ two ^ three
+                    carry[at] = (one & two) | (three & (one | two))
+            else:
+                for at in range(size):
+                    one, three = sums[at], carry[at]
+                    sums[at] = one ^ three
+                    carry[at] = one & three
+            plane += 1
+    return plane
 
 
 @_compiled("int64(uint64[:, ::1], int64, int64, int64)")
-def _at_rank(planes, used, words, rank):  # type: ignore[no-untyped-def]
+def _at_rank(planes, used, size, rank):  # type: ignore[no-untyped-def]
     """Return the sum that so many columns reach: the highest such one, found from its top bit down."""
-    alive = np.empty(words, dtype=np.uint64)
+    alive = np.empty(size, dtype=np.uint64)
     alive[:] = ~np.uint64(0)
     least = 0
     for plane in range(used - 1, -1, -1):
         having = 0
-        for at in range(words):
+        for at in range(size):
             having += _ones(alive[at] & planes[plane, at])
         if having >= rank:
             least |= 1 << plane
-            for at in range(words):
+            for at in range(size):
                 alive[at] &= planes[plane, at]
         else:
             rank -= having
-            for at in range(words):
+            for at in range(size):
                 alive[at] &= ~planes[plane, at]
     return least
 
 
-@_compiled(
-    "int64(uint64[:, ::1], int64, int64, int64, uint16[::1], uint8[::1], int64[::1], int64[::1], int64)"
-)
-def _keep_unseen(planes, used, words, bound, sums, column_words, without, heap, size):  # type: ignore[no-untyped-def]
-    """Keep the best of the columns that no list has and that bitmaps alone lift to the bound."""
-    for at in range(words):
+@_compiled("void(uint64[:, ::1], int64, int64, int64, uint64[::1])")
+def _reaching(planes, used, size, bound, alive):  # type: ignore[no-untyped-def]
+    """Write which columns' sums reach the bound."""
+    for at in range(size):
         above, level = np.uint64(0), ~np.uint64(0)
         for plane in range(used - 1, -1, -1):
             if (bound >> plane) & 1:
@@ -299,21 +309,72 @@ def _keep_unseen(planes, used, words, bound, sums, column_words, without, heap, 
             else:
                 above |= level & planes[plane, at]
                 level &= ~planes[plane, at]
-        left = above | level
-        while left:
-            lowest = left & (~left + np.uint64(1))
-            left ^= lowest
-            column = 64 * at + _ones(lowest - np.uint64(1))
-            if sums[column] or (without.size and _is_in(without, column)):
-                continue
-            score = bound
-            if above & lowest:
+        alive[at] = above | level
+
+
+@_compiled("int64(uint64[:, ::1], int64[::1], int64[::1], int64, int64, int64, uint64[::1])")
+def _able(bitmaps, slots, weights, slack, start, size, alive):  # type: ignore[no-untyped-def]
+    """Write which columns may lack no more than the slack; return how many they are.
+
+    Bitmaps are grouped, the heaviest first, so that each group weighs more than the slack: a column that
+    reaches the bound is in at least one bitmap of each group.
+    """
+    group = np.zeros(_BLOCK, dtype=np.uint64)
+    alive[:size] = ~np.uint64(0)
+    together = 0
+    for each in range(slots.size):
+        bitmap = bitmaps[slots[each]]
+        together += weights[each]
+        for at in range(size):
+            group[at] |= bitmap[start + at]
+        if together > slack:
+            for at in range(size):
+                alive[at] &= group[at]
+                group[at] = 0
+            together = 0
+    count = 0
+    for at in range(size):
+        count += _ones(alive[at])
+    return count
+
+
+@_compiled(
+    "UniTuple(int64, 2)(uint64[:, ::1], int64, int64[::1], int64[::1], int64, uint16[::1], uint8[::1],"
+    " int64[::1], int64[::1], int64)"
+)
+def _keep_unseen(  # type: ignore[no-untyped-def]
+    bitmaps, words, slots, weights, bound, sums, column_words, without, heap, size
+):
+    """Keep the best of the columns that no list has and that bitmaps alone lift to the bound; return how many
+    are kept, and the bound, which rises from block to block.
+    """
+    total = weights.sum()
+    planes, alive = np.empty((PLANES, _BLOCK), dtype=np.uint64), np.empty(_BLOCK, dtype=np.uint64)
+    for start in range(0, words, _BLOCK):
+        if bound > total:
+            break
+        block = min(_BLOCK, words - start)
+        able = _able(bitmaps, slots, weights, total - bound, start, block, alive)
+        if able > _SINGLE * block:  # so many are summed up faster side by side than one by one
+            used = _sum_up(bitmaps, slots, weights, start, block, planes)
+            bound = max(bound, _at_rank(planes, used, block, heap.size + without.size))
+            _reaching(planes, used, block, bound, alive)
+        for at in range(block if able else 0):
+            left = alive[at]
+            while left:
+                lowest = left & (~left + np.uint64(1))
+                left ^= lowest
+                column = 64 * (start + at) + _ones(lowest - np.uint64(1))
+                if sums[column] or (without.size and _is_in(without, column)):
+                    continue
                 score = 0
-                for plane in range(used):
-                    if planes[plane, at] & lowest:
-                        score |= 1 << plane
-            size = _keep(heap, size, _key(score, column_words, column))
-    return size
+                for each in range(slots.size):
+                    score += weights[each] * np.int64((bitmaps[slots[each], start + at] & lowest) != 0)
+                if score >= bound:
+                    size = _keep(heap, size, _key(score, column_words, column))
+                    if size == heap.size:
+                        bound = max(bound, _score_in(heap[0]))
+    return size, bound
 
 
 @_compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int32[::1], int16[::1])")
@@ -344,26 +405,6 @@ def _split(bits, weights, counts, slots):  # type: ignore[no-untyped-def]
     return lists[:of_lists], maps[:of_maps]
 
 
-@_compiled("int64(uint16[:, ::1], int64[::1], int64[::1], int64, uint8[::1], int64)")
-def _raised(rows, columns, exact, followed, table, bound):  # type: ignore[no-untyped-def]
-    """Return the bound, raised to the worst exact score of the columns that are followed."""
-    worst = np.int64(1 << 40)
-    for place in range(followed):
-        if exact[place] < 0:
-            exact[place] = _exact(rows, columns[place], table)
-        worst = min(worst, exact[place])
-    return max(bound, worst)
-
-
-@_compiled("int64(int32[::1], int64, uint16[::1], int64, int64)")
-def _raised_by_sums(touched, count, sums, rank, bound):  # type: ignore[no-untyped-def]
-    """Return the bound, raised to what so many of the touched columns share already."""
-    so_far = np.empty(count, dtype=np.int64)
-    for place in range(count):
-        so_far[place] = sums[touched[place]]
-    return max(bound, np.partition(so_far, count - rank)[count - rank])
-
-
 @_compiled(
     "UniTuple(int64, 4)(int64[::1], int64[::1], int64[::1], int64, int64, int64, int64[::1], int32[::1],"
     " int64[::1], int32[::1], uint16[:, ::1], uint16[::1], int32[::1], uint8[::1])"
@@ -376,63 +417,56 @@ def _visit_lists(  # type: ignore[no-untyped-def]
     Return how many were visited, how many columns were touched, what is left to visit, and the bound.
     """
     raising = 2 * bound < rest  # few columns reach more than that: no need to look for the best of them
-    follow = limit if limit <= _FOLLOWED and raising else 0
-    columns = np.empty(follow, dtype=np.int64)
-    partial, exact = np.empty_like(columns), np.empty_like(columns)
-    count = followed = at = 0
-    looked_at = 2 * limit
+    count = at = 0
+    looked_at = limit
     while at < lists.size and rest >= bound:
         bit, weight = bits[lists[at]], weights[lists[at]]
-        entries = arena[starts[bit] : starts[bit] + counts[bit]]
-        count, followed = _visit(
-            entries, weight, count, sums, touched, follow, columns, partial, exact, followed, without
-        )
+        count = _visit(arena[starts[bit] : starts[bit] + counts[bit]], weight, count, sums, touched)
         rest -= weight
         at += 1
-        if follow and followed == limit:
-            bound = _raised(rows, columns, exact, followed, table, bound)
-        elif raising and not follow and count - without.size >= looked_at:
-            looked_at = 2 * count
-            bound = _raised_by_sums(touched, count, sums, limit + without.size, bound)
+        # To look costs as much as to visit: so now and then, and before all that was touched is narrowed.
+        if raising and (count >= _GROWN * looked_at or rest < bound or at == lists.size):
+            looked_at = count
+            bound = _raised(touched, count, sums, rows, table, limit, without, bound)
     return at, count, rest, bound
 
 
 @_compiled(
     "UniTuple(int64, 2)(int64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64, int32[::1],"
-    " int64[::1], int16[::1], int32[::1], uint64[:, ::1], uint16[::1], int32[::1])"
+    " int64[::1], int16[::1], int32[::1], uint64[:, ::1], uint16[::1], int32[::1], int32[::1])"
 )
 def _narrow(  # type: ignore[no-untyped-def]
-    bits, weights, lists, maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums, touched
-):
-    """Of the touched columns, bring those to the front that can reach the bound: by the lists that are left
-    and the bitmaps, in turn whichever is cheaper for its weight, but by no list that costs more than to fetch
-    the candidates' rows. Return how many they are, and what is left.
+    bits, weights, lists, maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums, touched,
+    candidates,
+):  # fmt: skip
+    """Write the touched columns that can reach the bound: by the lists that are left and the bitmaps, in turn
+    whichever is cheaper for its weight, but by no list that costs more than to fetch the candidates' rows.
+    Return how many they are, and what is left.
     """
-    candidates = _possible(touched, count, sums, bound - rest)
+    kept = _possible(touched, count, sums, bound - rest, candidates)
     of_lists = of_maps = 0
-    while candidates and (of_lists < lists.size or of_maps < maps.size):
+    while kept and (of_lists < lists.size or of_maps < maps.size):
         by_list = of_lists < lists.size
         if by_list and of_maps < maps.size:
             a_list, a_map = lists[of_lists], maps[of_maps]
-            by_list = counts[bits[a_list]] * weights[a_map] < candidates * weights[a_list]
+            by_list = counts[bits[a_list]] * weights[a_map] < kept * weights[a_list]
         if not by_list:
             place = maps[of_maps]
             of_maps += 1
             rest -= weights[place]
             bitmap = bitmaps[slots[bits[place]]]
-            candidates = _possible_by(touched, candidates, sums, bitmap, weights[place], bound - rest)
+            kept = _possible_by(candidates, kept, sums, bitmap, weights[place], bound - rest)
             continue
         place = lists[of_lists]
         bit, weight = bits[place], weights[place]
-        if counts[bit] >= _POSTINGS_A_ROW * candidates:
+        if counts[bit] >= _POSTINGS_A_ROW * kept:
             of_lists = lists.size
             continue
         of_lists += 1
         rest -= weight
-        for column in arena[starts[bit] : starts[bit] + counts[bit]]:
-            sums[column] += weight * (sums[column] > 0)
-        candidates = _possible(touched, candidates, sums, bound - rest)
-    return candidates, rest
+        _add(arena[starts[bit] : starts[bit] + counts[bit]], weight, sums)
+        kept = _possible(candidates, kept, sums, bound - rest, candidates)
+    return kept, rest
 
 
 @_compiled(
@@ -440,12 +474,12 @@ def _narrow(  # type: ignore[no-untyped-def]
     " int64[::1], int64[::1], int64)"
 )
 def _keep_seen(  # type: ignore[no-untyped-def]
-    touched, candidates, rest, sums, rows, column_words, table, without, heap, bound
+    candidates, count, rest, sums, rows, column_words, table, without, heap, bound
 ):
-    """Keep the best of the candidates; return how many there are, and the bound."""
+    """Keep the best of the candidates; return how many are kept, and the bound."""
     size = 0
-    for each in range(candidates):
-        column = np.int64(touched[each])
+    for each in range(count):
+        column = np.int64(candidates[each])
         score = np.int64(sums[column])
         if score + rest < bound or (without.size and _is_in(without, column)):
             continue
@@ -461,11 +495,11 @@ def _keep_seen(  # type: ignore[no-untyped-def]
 @_compiled(
     "Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64, int64, int64[::1], int32[::1],"
     " int64[::1], int16[::1], int32[::1], uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1],"
-    " int32[::1], uint64[:, ::1], uint8[::1])"
+    " int32[::1], int32[::1], uint8[::1])"
 )
 def _search(  # type: ignore[no-untyped-def]
     bits, weights, limit, floor, without, counts, starts, slots, arena, bitmaps, words, rows, column_words,
-    sums, touched, planes, table,
+    sums, touched, candidates, table,
 ):  # fmt: skip
     for place in range(bits.size):
         table[bits[place]] = weights[place]
@@ -475,18 +509,18 @@ def _search(  # type: ignore[no-untyped-def]
         bits, weights, lists, weights[lists].sum() + in_maps, limit, max(floor, 1), without, counts, starts,
         arena, rows, sums, touched, table,
     )  # fmt: skip
-    candidates, rest = _narrow(
+    kept, rest = _narrow(
         bits, weights, lists[at:], maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums,
-        touched,
+        touched, candidates,
     )  # fmt: skip
     heap = np.empty(limit, dtype=np.int64)
-    size, bound = _keep_seen(touched, candidates, rest, sums, rows, column_words, table, without, heap, bound)
+    size, bound = _keep_seen(candidates, kept, rest, sums, rows, column_words, table, without, heap, bound)
     if at == lists.size and maps.size and in_maps >= bound:  # nobody has looked at common bits alone
-        used = _sum_up(bitmaps, slots[bits[maps]].astype(np.int64), weights[maps], words, planes)
-        bound = max(bound, _at_rank(planes, used, words, limit + without.size))
-        size = _keep_unseen(planes, used, words, bound, sums, column_words, without, heap, size)
-    for each in range(count):
-        sums[touched[each]] = 0
+        size, bound = _keep_unseen(
+            bitmaps, words, slots[bits[maps]].astype(np.int64), weights[maps], bound, sums, column_words,
+            without, heap, size,
+        )  # fmt: skip
+    _forget(touched, count, sums)
     for bit in bits:
         table[bit] = 0
     keys = -np.sort(-heap[:size])
@@ -531,11 +565,11 @@ def _chain(columns, size, first, after, rows, sizes, limit):  # type: ignore[no-
     "Tuple((int64[::1], float64[::1], uint8[:, ::1], int64[::1], int64[::1], int64[::1]))(int64[::1],"
     " int64[::1], int64, int64, int64, float64[::1], float64[::1], int32[::1], int64[::1], int16[::1],"
     " int32[::1], uint64[:, ::1], int64, uint16[:, ::1], uint8[::1], uint16[::1], int32[::1],"
-    " uint64[:, ::1], uint8[::1], int32[::1], int32[::1], uint8[:, ::1], int64)"
+    " int32[::1], uint8[::1], int32[::1], int32[::1], uint8[:, ::1], int64)"
 )
 def _find_many(  # type: ignore[no-untyped-def]
     bits, ends, all_columns, limit, most, word_thresholds, gram_thresholds, counts, starts, slots, arena,
-    bitmaps, words, rows, column_words, sums, touched, planes, table, first, after, ids, most_ids,
+    bitmaps, words, rows, column_words, sums, touched, candidates, table, first, after, ids, most_ids,
 ):  # fmt: skip
     columns = np.empty(ends.size * limit, dtype=np.int64)
     overlaps = np.empty(columns.size, dtype=np.float64)
@@ -552,7 +586,7 @@ def _find_many(  # type: ignore[no-untyped-def]
         if costs[query] <= most:
             found, scores = _search(
                 own, weights, limit, 1, nobody, counts, starts, slots, arena, bitmaps, words, rows,
-                column_words, sums, touched, planes, table,
+                column_words, sums, touched, candidates, table,
             )  # fmt: skip
             columns[size : size + found.size] = found
             overlaps[size : size + found.size] = scores / np.float64(max(1, weights.sum()))
