@@ -208,5 +208,8 @@ def bitmap_of(columns: npt.NDArray[np.integer[Any]], words: int) -> Words:
 
 def columns_in(bitmap: Words) -> Ints:
     """Return the columns int64 that are set in a bitmap, ascending."""
-    raw = np.ascontiguousarray(bitmap).astype("<u8", copy=False).view(np.uint8)
-    return np.flatnonzero(np.unpackbits(raw, bitorder="little"))
+    words = np.flatnonzero(bitmap)
+    raw = bitmap[words].astype("<u8", copy=False).view(np.uint8)
+    places = np.flatnonzero(np.unpackbits(raw, bitorder="little").view(np.bool_))
+    columns: Ints = words[places >> 6] * 64 + (places & 63)
+    return columns

@@ -7,8 +7,8 @@ A bit weighs by its information, from live counts. The kernels (numpy_search, nu
    column that was not seen cannot reach the bound any more.
 2. Of the seen columns, keep those that can reach it: by the bitmaps of common bits, the heaviest first, then
    by the lists that are left, or by the columns' own rows, whichever is cheaper.
-3. When all lists were visited and the common bits alone reach the bound, look for the columns that lack little
-   of them: a column that reaches the bound is in at least one bitmap of any group that weighs more than it
+3. When all lists were visited and the common bits alone reach the bound, look for the columns that lack
+   little of them: one that reaches the bound is in at least one bitmap of any group that weighs more than it
    may lack. Where that leaves many, sum up the bitmaps 64 columns at a time: bit-sliced (Rinfret, O'Neil and
    O'Neil 2001).
 

@@ -60,9 +60,15 @@ def as_pairs(found: Found) -> list[tuple[int, int]]:
 @pytest.fixture(params=[1024, 8])
 def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many postings numpy visits before it looks at the bound: few, so that it is often, or many."""
-    monkeypatch.setattr(numpy_search, "FIRST_CHUNK", request.param)
-    monkeypatch.setattr(numpy_search, "REST_WORTH_A_BOUND", 2 * request.param)
+    monkeypatch.setattr(numpy_search, "FIRST_POSTINGS", request.param)
+    monkeypatch.setattr(numpy_search, "FEW_ROWS", request.param // 8)
     return int(request.param)
+
+
+@pytest.fixture(params=[0.0, 0.07, 1.0])
+def single(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of how many columns numpy sums up common bits one by one: of none, of some or of all."""
+    monkeypatch.setattr(numpy_search, "SINGLE", request.param)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 64, 100])
@@ -72,6 +78,7 @@ def test_search_is_a_full_scan_ties_included(limit: int, chunk: int, cortex: Cor
         assert as_pairs(search(cortex, bits, limit=limit)) == full_scan(cortex, bits, limit)
 
 
+@pytest.mark.usefixtures("single")
 @pytest.mark.parametrize("limit", [1, 10, 500])
 def test_common_words_alone_are_a_full_scan(limit: int, cortex: Cortex) -> None:
     for text in COMMON:

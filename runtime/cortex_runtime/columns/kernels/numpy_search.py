@@ -11,18 +11,18 @@ from cortex_runtime.columns.search import MAX_IDS, FoundMany, Searcher, ranking
 from cortex_runtime.columns.weights import weights_of
 
 Ints = npt.NDArray[np.int64]
-Columns = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.uint16]
 Words = npt.NDArray[np.uint64]
 # Where a list is and what it brings: postings for each unit of weight, start in the arena, length, weight.
 PostingsList = tuple[float, int, int, int]
 
-FIRST_CHUNK = 1024
-REST_WORTH_A_BOUND = 2048
-_FEW = 4
-_FEW_ROWS = 64  # are fetched sooner than one bitmap is looked at
-_A_STEP = 1000  # postings: what numpy spends on a step however short it is
-_POSTINGS_A_ROW = 10
+FIRST_POSTINGS = 1024  # of the shortest lists, which are visited together
+_GROWN = 8  # times as many columns as when the best were looked at, and they are looked at again
+FEW_ROWS = 128  # are fetched sooner than one bitmap is looked at
+_A_STEP = 3000  # postings: what numpy spends on a step however short it is
+_POSTINGS_A_ROW = 15
+_SAMPLE = 16  # a share of all columns shows what the best of them may share
+SINGLE = 1 / 15  # of all columns: more are summed up faster side by side than one by one
 _NOBODY = np.zeros(0, dtype=np.int64)
 
 
@@ -48,7 +48,7 @@ def search(
     try:
         return walk.run()
     finally:
-        for part in walk.visited:
+        for part in walk.seen:
             searcher.sums[part] = 0
 
 
@@ -74,7 +74,7 @@ def find_many(
 
 
 class _Walk:
-    """One search: the lists it has visited, the bound it knows, what is left."""
+    """One search: the lists it has visited, what it has seen there, the bound it knows, what is left."""
 
     def __init__(
         self, searcher: Searcher, bits: Ints, weights: Ints, limit: int, floor: int, without: Ints
@@ -87,84 +87,97 @@ class _Walk:
         self._rest = self._in_maps + sum([weight for *_, weight in self._lists])
         self._raising = 2 * self._bound < self._rest  # few reach more than that: no need to look for the best
         self._next = 0
-        self.visited: list[Columns] = []
-        self._seen = np.zeros(0, dtype=np.int32)
+        self.seen: list[Ints] = []  # each column in one of the parts
 
     def run(self) -> tuple[Ints, Ints]:
         """Visit lists until nothing unseen can be among the best, then score what was seen."""
-        chunk = FIRST_CHUNK
-        while self._next < len(self._lists) and self._rest >= self._bound:
-            self._visit(chunk)
-            chunk *= 4
-            if self._rest >= self._bound and self._remaining() > REST_WORTH_A_BOUND:
-                self._raise_bound(self._seen)
-        columns, scores = self._scored(self._narrowed())
-        if self._next == len(self._lists) and self._in_maps >= self._bound:
+        self._visit_lists()
+        columns, scores = self._scored(*self._narrowed())
+        if self._next == len(self._lists) and self._maps and self._in_maps >= self._bound:
             unseen, sums = self._unseen()
             columns, scores = np.concatenate((columns, unseen)), np.concatenate((scores, sums))
         order = ranking(scores, self._arrays.words[columns], columns, self._limit)
         return columns[order], scores[order]
 
-    def _visit(self, chunk: int) -> None:
-        """Visit lists with about `chunk` postings."""
-        parts: list[Columns] = []
-        weights: list[int] = []
-        size, arena = 0, self._postings.arena
-        while self._next < len(self._lists):
-            _, start, length, weight = self._lists[self._next]
-            if parts and (size + length > chunk or self._rest < self._bound):
-                break
-            parts.append(arena[start : start + length])
-            weights.append(weight)
-            size += length
-            self._rest -= weight
-            self._next += 1
-        self._accumulate(parts, weights)
+    def _visit_lists(self) -> None:
+        """Visit the shortest together, then one by one until nobody unseen can be among the best."""
+        if not self._lists or self._rest < self._bound:
+            return
+        self._visit_first()
+        count = looked_at = self.seen[0].size
+        while self._next < len(self._lists) and self._rest >= self._bound:
+            columns, weight = self._take()
+            before = self._sums.take(columns)
+            self._sums[columns] = before + np.uint16(weight)
+            self.seen.append(columns[before == 0])
+            count += self.seen[-1].size
+            if count >= _GROWN * looked_at and self._rest >= self._bound:
+                looked_at = count  # to look costs as much as to visit: so now and then
+                self._raise_bound(*self._all_seen())
 
-    def _accumulate(self, parts: list[Columns], weights: list[int]) -> None:
-        if len(parts) == 1:
-            fresh = self._accumulate_one(parts[0], weights[0])
-        else:
-            columns = np.concatenate(parts)
-            fresh = columns[self._sums[columns] == 0] if self.visited else columns
-            amounts = np.repeat(np.array(weights, dtype=np.uint16), [part.size for part in parts])
-            np.add.at(self._sums, columns, amounts)
-            fresh = _distinct(fresh)
-            self.visited.append(fresh)
+    def _all_seen(self) -> tuple[Ints, npt.NDArray[np.uint16]]:
+        """Return the columns that were seen and may be found, and what they share of the lists so far."""
+        columns = self.seen[0] if len(self.seen) == 1 else np.concatenate(self.seen)
         if self._without.size:
-            fresh = fresh[~np.isin(fresh, self._without)]
-        self._seen = np.concatenate((self._seen, fresh)) if self._seen.size else fresh
+            columns = columns[~np.isin(columns, self._without)]
+        return columns, self._sums.take(columns)
 
-    def _accumulate_one(self, columns: Columns, weight: int) -> Columns:
-        before = self._sums[columns]
-        fresh: Columns = columns[before == 0]
-        self._sums[columns] = before + np.uint16(weight)
-        self.visited.append(fresh)
-        return fresh
+    def _visit_first(self) -> None:
+        parts: list[Ints] = []
+        amounts: list[int] = []
+        size = 0
+        while self._next < len(self._lists) and self._rest >= self._bound:
+            if parts and size + self._length() > FIRST_POSTINGS:
+                break
+            columns, weight = self._take()
+            parts.append(columns)
+            amounts.append(weight)
+            size += columns.size
+        columns = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        weights = np.repeat(np.array(amounts, dtype=np.uint16), [part.size for part in parts])
+        np.add.at(self._sums, columns, weights)
+        self.seen.append(columns if len(parts) == 1 else _distinct(columns))
 
-    def _narrowed(self) -> Columns:
-        """Return the seen columns that may be among the best.
+    def _take(self) -> tuple[Ints, int]:
+        """Return the next list's columns and its weight."""
+        _, start, length, weight = self._lists[self._next]
+        self._next += 1
+        self._rest -= weight
+        return self._postings.arena[start : start + length].astype(np.int64), weight
+
+    def _narrowed(self) -> tuple[Ints, Ints]:
+        """Return the seen columns that may be among the best, and what they share of all that was visited.
 
         They are parted by the lists that are left and the bitmaps, in turn whichever is cheaper for its
         weight, until they are few, or fetching their rows costs less than the next list.
         """
-        candidates = self._possible(self._seen)
-        if candidates.size > _FEW * self._limit:
-            self._raise_bound(candidates)
-            candidates = self._possible(candidates)
+        if not self.seen:
+            return _NOBODY, _NOBODY
+        columns, in_lists = self._all_seen()
+        self._raise_bound(columns, in_lists)
+        by_maps = np.zeros(columns.size, dtype=np.uint16)
         maps = self._maps[::-1]
-        while candidates.size > _FEW_ROWS:
-            if maps and self._is_cheap(maps[-1][0], candidates.size):
-                self._add_bitmap(candidates, *maps.pop())
-            elif self._next < len(self._lists) and self._length() <= _POSTINGS_A_ROW * candidates.size:
-                _, start, length, weight = self._lists[self._next]
-                self._accumulate_one(self._postings.arena[start : start + length], weight)
+        while columns.size > FEW_ROWS:
+            if maps and self._is_cheap(maps[-1][0], columns.size):
+                weight, bitmap = maps.pop()
+                by_maps += _has(bitmap, columns) * np.uint16(weight)
                 self._rest -= weight
-                self._next += 1
+            elif self._next < len(self._lists) and self._length() <= _POSTINGS_A_ROW * columns.size:
+                self._add(*self._take())
+                in_lists = self._sums.take(columns)
             else:
                 break
-            candidates = self._possible(candidates)
-        return candidates
+            possible = in_lists + by_maps >= self._bound - self._rest
+            columns, in_lists, by_maps = columns[possible], in_lists[possible], by_maps[possible]
+        sums = in_lists.astype(np.int64) + by_maps
+        possible = sums >= self._bound - self._rest
+        return columns[possible], sums[possible]
+
+    def _add(self, columns: Ints, weight: int) -> None:
+        """Add a list's weight to those of its columns that were seen."""
+        before = self._sums.take(columns)
+        again = before > 0
+        self._sums[columns[again]] = before[again] + np.uint16(weight)
 
     def _is_cheap(self, weight: int, candidates: int) -> bool:
         """Tell whether a bitmap costs less for its weight than the next list."""
@@ -176,33 +189,19 @@ class _Walk:
     def _length(self) -> int:
         return self._lists[self._next][2]
 
-    def _add_bitmap(self, candidates: Columns, weight: int, bitmap: Words) -> None:
-        has = (bitmap[candidates >> 6] >> (candidates & 63).astype(np.uint64)) & np.uint64(1)
-        self._sums[candidates] += (has * np.uint64(weight)).astype(np.uint16)
-        self._rest -= weight
+    def _raise_bound(self, columns: Ints, sums: npt.NDArray[np.uint16]) -> None:
+        """Raise the bound to what the best of the columns that lead so far share in all."""
+        most = self._limit + self._limit // 2
+        if self._raising and columns.size >= most:
+            scores = self._exact(columns[np.argpartition(sums, -most)[-most:]])
+            self._bound = max(self._bound, int(np.partition(scores, -self._limit)[-self._limit]))
 
-    def _possible(self, columns: Columns) -> Columns:
-        possible: npt.NDArray[np.bool_] = self._sums[columns] + self._rest >= self._bound
-        return columns[possible]
-
-    def _remaining(self) -> int:
-        return sum([length for _, _, length, _ in self._lists[self._next :]])
-
-    def _raise_bound(self, seen: Columns) -> None:
-        if seen.size < self._limit or not self._raising:
-            return
-        best = seen[np.argpartition(self._sums[seen], -self._limit)[-self._limit :]]
-        self._bound = max(self._bound, int(self._exact(best).min()))
-
-    def _exact(self, columns: npt.NDArray[np.integer]) -> Ints:
+    def _exact(self, columns: Ints) -> Ints:
         return shared(self._searcher, self._bits, self._weights, self._arrays.bits[columns])
 
-    def _scored(self, candidates: Columns) -> tuple[Ints, Ints]:
-        if not candidates.size:
-            return _NOBODY, _NOBODY
-        columns = candidates.astype(np.int64)
+    def _scored(self, columns: Ints, sums: Ints) -> tuple[Ints, Ints]:
         # With nothing left to visit, what was summed up is exact.
-        scores = self._sums[candidates].astype(np.int64) if not self._rest else self._exact(columns)
+        scores = sums if not self._rest or not columns.size else self._exact(columns)
         enough = scores >= self._bound
         columns, scores = columns[enough], scores[enough]
         if scores.size >= self._limit:
@@ -211,9 +210,40 @@ class _Walk:
 
     def _unseen(self) -> tuple[Ints, Ints]:
         """Return columns that no list has and that bitmaps alone lift to the bound, with the best of them."""
-        planes = _sums_of(self._maps, self._postings.words)
+        words = self._postings.words
+        able = self._able()
+        if able.size > SINGLE * 64 * words:
+            self._raise_by_sums(-(-words // _SAMPLE))
+            able = self._able()
+        if able.size > SINGLE * 64 * words:
+            able = self._raise_by_sums(words)
+        unseen = self._sums.take(able) == 0
+        if self._without.size:
+            unseen &= ~np.isin(able, self._without)
+        columns = able[unseen]
+        scores = np.zeros(columns.size, dtype=np.int64)
+        for weight, bitmap in self._maps:
+            scores += _has(bitmap, columns) * np.int64(weight)
+        enough = scores >= self._bound
+        return columns[enough], scores[enough]
+
+    def _able(self) -> Ints:
+        """Return the columns that, by groups of bitmaps, may lack no more than what is above the bound."""
+        slack, together = self._in_maps - self._bound, 0
+        alive = group = None
+        for weight, bitmap in self._maps:
+            group = bitmap if group is None else group | bitmap
+            together += weight
+            if together > slack:
+                alive = group if alive is None else alive & group
+                group, together = None, 0
+        return _NOBODY if alive is None else columns_in(alive)
+
+    def _raise_by_sums(self, words: int) -> Ints:
+        """Raise the bound to what the best of the first columns have in common; return who reaches it."""
+        planes = _sums_of([(weight, bitmap[:words]) for weight, bitmap in self._maps])
         self._bound = max(self._bound, _at_rank(planes, self._limit + self._without.size))
-        above = np.zeros(planes[0].size, dtype=np.uint64)
+        above = np.zeros(words, dtype=np.uint64)
         level = ~above
         for number in range(len(planes) - 1, -1, -1):
             if self._bound >> number & 1:
@@ -221,17 +251,13 @@ class _Walk:
             else:
                 above |= level & planes[number]
                 level &= ~planes[number]
-        better, tied = columns_in(above), columns_in(level)
-        scores = np.zeros(better.size, dtype=np.int64)
-        for number, plane in enumerate(planes):
-            has = (plane[better >> 6] >> (better & 63).astype(np.uint64)) & np.uint64(1)
-            scores += has.astype(np.int64) << number
-        columns = np.concatenate((better, tied))
-        scores = np.concatenate((scores, np.full(tied.size, self._bound)))
-        unseen = self._sums[columns] == 0
-        if self._without.size:
-            unseen &= ~np.isin(columns, self._without)
-        return columns[unseen], scores[unseen]
+        return columns_in(above | level)
+
+
+def _has(bitmap: Words, columns: Ints) -> npt.NDArray[np.uint16]:
+    """Return which columns are in a bitmap, as 0 and 1."""
+    eights = bitmap.view(np.uint8).take(columns >> 3)
+    return (eights >> (columns & 7).astype(np.uint8) & np.uint8(1)).astype(np.uint16)
 
 
 def _lists_and_maps(
@@ -257,9 +283,10 @@ def _lists_and_maps(
     return lists, [(weight, postings.bitmaps[slot, : postings.words]) for weight, slot in maps]
 
 
-def _sums_of(maps: list[tuple[int, Words]], words: int) -> list[Words]:
+def _sums_of(maps: list[tuple[int, Words]]) -> list[Words]:
     """Return the planes of the sums of bitmaps' weights: bit j of a column's sum is its bit in plane j."""
     planes: list[Words] = []
+    words = maps[0][1].size
     spare = np.empty(words, dtype=np.uint64)
     total = 0
     for weight, bitmap in reversed(maps):
@@ -297,7 +324,7 @@ def _at_rank(planes: list[Words], rank: int) -> int:
     return least
 
 
-def _distinct(columns: Columns) -> Columns:
+def _distinct(columns: Ints) -> Ints:
     ordered = np.sort(columns)
     keep = np.empty(ordered.size, dtype=np.bool_)
     keep[:1] = True
