@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cortex_runtime.columns import states
-from cortex_runtime.columns.arrays import Columns
+from cortex_runtime.columns import arriving, states
 from cortex_runtime.columns.concepts import NOWHERE
 from cortex_runtime.columns.decisions import Decisions, Kind
 from cortex_runtime.columns.encoding import PAD
-from cortex_runtime.columns.following import Placings, check
+from cortex_runtime.columns.following import Placings, check, check_reach
 from cortex_runtime.columns.identifiers import NO_ROW, Rows
 from cortex_runtime.columns.states import State
 
@@ -35,10 +34,15 @@ def apply(cortex: Cortex, decisions: Decisions) -> None:
 
     Raises NotFollowingError before anything is changed when they do not follow on the cortex's state.
     """
-    placings = check(cortex, decisions)
-    _Application(cortex, decisions, placings).execute()
+    check_reach(cortex, decisions)
+    if arriving.is_alone(decisions):
+        won = arriving.arrive(cortex, decisions)
+    else:
+        placings = check(cortex, decisions)
+        _Application(cortex, decisions, placings).execute()
+        won = _wins(placings)
     cortex.operations = decisions.before + decisions.operations
-    _end_refractoriness(cortex, placings)
+    _end_refractoriness(cortex, won)
 
 
 class _Place(NamedTuple):
@@ -118,7 +122,7 @@ class _Application:
         taking = arrivals.kinds == _TAKE
         taken = columns[taking]
         if taken.size:
-            _set_free(cortex, cortex.free.take(taken))  # what rests on this replica alone: see Cortex.restore
+            cortex.set_free(cortex.free.take(taken))  # what rests on this replica alone: see Cortex.restore
             states.pass_through(arrays.states, taken, states.TAKE)
         if taken.size < columns.size:
             states.pass_through(arrays.states, columns[~taking], states.WIN)
@@ -147,7 +151,7 @@ class _Application:
         cortex.columns -= 1
         arrays.clear(column)
         if not cortex.free.release(column, cortex.rests_until(column), operation):
-            _set_free(cortex, np.array([column]))
+            cortex.set_free(np.array([column]))
 
     def _describe(self, part: slice) -> None:
         decisions, properties = self._decisions, self._cortex.properties
@@ -222,21 +226,20 @@ def _earlier_arrivals(placings: Placings) -> list[int]:
     return earlier
 
 
-def _set_free(cortex: Cortex, freed: Columns) -> None:
-    if freed.size:
-        states.pass_through(cortex.arrays.states, freed, states.FREE)
-        cortex.arrays.last_operation[freed] = 0
+def _wins(placings: Placings) -> Rows:
+    """Return (operation, column) int64[n, 2] of each TAKE and JOIN."""
+    (won,) = (placings.kinds <= _JOIN).nonzero()
+    wins = np.empty((won.size, 2), dtype=np.int64)
+    wins[:, 0], wins[:, 1] = placings.operations[won], placings.columns[won]
+    return wins
 
 
-def _end_refractoriness(cortex: Cortex, placings: Placings) -> None:
+def _end_refractoriness(cortex: Cortex, won: Rows) -> None:
     """End the rest of empty columns, and the refractory time of winners, whose operations have passed."""
-    _set_free(cortex, cortex.free.wake(cortex.operations + 1))
+    cortex.set_free(cortex.free.wake(cortex.operations + 1))
     wins, latest = cortex.recent_wins, cortex.operations - cortex.settings.refractory
-    if placings.kinds.size:
-        (won,) = (placings.kinds <= _JOIN).nonzero()
-        new = np.empty((won.size, 2), dtype=np.int64)
-        new[:, 0], new[:, 1] = placings.operations[won], placings.columns[won]
-        wins = np.concatenate((wins, new))
+    if won.size:
+        wins = np.concatenate((wins, won))
     over = int(wins[:, 0].searchsorted(latest, side="right"))
     cortex.recent_wins = wins[over:]
     if over:

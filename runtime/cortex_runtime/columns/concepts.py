@@ -87,6 +87,17 @@ class Concepts(Identifiers):
         if size > self.first.size:
             self.first = grown(self.first, size, fill=-1)
 
+    def place(self, row: int, column: int, operation: int) -> None:
+        """Put a concept that is on no column on one."""
+        self.make_columns(column + 1)
+        latest = self.first.item(column)
+        self.columns[row], self.operations[row] = column, operation
+        self.before[row], self.after[row] = -1, latest
+        if latest >= 0:
+            self.before[latest] = row
+        self.first[column] = row
+        self.placed += 1
+
     def place_many(self, rows: Rows, columns: Rows, operations: Rows) -> None:
         """Put concepts that are on no column on columns, one after the other. All int64[n]."""
         self.make_columns(int(columns.max(initial=-1)) + 1)

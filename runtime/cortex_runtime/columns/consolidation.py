@@ -30,6 +30,7 @@ _CANDIDATES = 64  # columns that share the most weight with one: their similarit
 _LINKS = 8  # proposed for a column at most
 _POSTINGS = 1 << 14  # that the search for a column's near-duplicates visits at most
 _RARE, _RARE_SHARE = 1000, 128  # a bit that so many columns have, or one in so many, has a list, no bitmap
+_TAKE = int(Kind.TAKE)
 _LOOK_BACK = 16_384  # operations: columns that were taken before are not looked at after a restart
 _UNHEARD = 256  # proposals that wait before no more are made
 _CONCEPTS = 64  # of a column that are looked at
@@ -161,7 +162,8 @@ class NearDuplicates:
 
     def __init__(self, cortex: Cortex) -> None:
         self._cortex = cortex
-        self._waiting = np.zeros((0, 2), dtype=np.int64)  # (operation, column), ascending by operation
+        # Since which operation columns wait, ascending, and which: those from _first to _end.
+        self._since, self._columns = np.zeros((2, 0), dtype=np.int64)
         self._first = self._end = 0
         self._begun = False
         self._proposals = deque[Relate]()
@@ -169,7 +171,7 @@ class NearDuplicates:
 
     def notice(self, decisions: Decisions) -> None:
         """Let the columns that decisions took wait, once they were applied."""
-        taken = decisions.kinds == Kind.TAKE
+        taken = decisions.kinds == _TAKE
         operations = decisions.before + decisions.steps[taken].astype(np.int64)
         if self._begun or not decisions.before:
             self._begun = True
@@ -177,7 +179,8 @@ class NearDuplicates:
         else:
             self._begin()
         if not self.looking:  # another node does; take over from it what it may not have seen
-            self._first += int(self._held[:, 0].searchsorted(self._cortex.operations - _LOOK_BACK))
+            waiting = self._since[self._first : self._end]
+            self._first += int(waiting.searchsorted(self._cortex.operations - _LOOK_BACK))
 
     def backlog(self) -> int:
         """Return how many columns wait and rest no more."""
@@ -186,13 +189,13 @@ class NearDuplicates:
         if not self._begun:
             self._begin()
         rested = self._cortex.operations - self._cortex.settings.refractory
-        return int(self._held[:, 0].searchsorted(rested, side="right"))
+        return int(self._since[self._first : self._end].searchsorted(rested, side="right"))
 
     def step(self) -> bool:
         """Compare the column that waits for longest; not while many proposals are not asked for."""
         if len(self._proposals) >= _UNHEARD or not self.backlog():
             return False
-        cortex, column = self._cortex, int(self._held[0, 1])
+        cortex, column = self._cortex, self._columns.item(self._first)
         self._first += 1
         if cortex.rests_until(column) > cortex.operations:  # it has won again
             self._wait(np.array([cortex.operations]), np.array([column]))
@@ -204,10 +207,6 @@ class NearDuplicates:
         """Return, and forget, the first relationships that are proposed."""
         return [self._proposals.popleft() for _ in range(min(limit, len(self._proposals)))]
 
-    @property
-    def _held(self) -> Rows:
-        return self._waiting[self._first : self._end]
-
     def _begin(self) -> None:
         """Let the columns wait that were taken lately, by what the arrays tell after a restart."""
         self._begun = True
@@ -217,15 +216,15 @@ class NearDuplicates:
         self._wait(wins[lately], lately)
 
     def _wait(self, operations: Rows, columns: Rows) -> None:
-        end = self._end + columns.size
-        if end > self._waiting.shape[0]:
-            self._waiting = self._held.copy()
-            self._first, self._end = 0, self._waiting.shape[0]
-            end = self._end + columns.size
-            self._waiting = grown(self._waiting, end)
-        self._waiting[self._end : end, 0] = operations
-        self._waiting[self._end : end, 1] = columns
-        self._end = end
+        if self._end + columns.size > self._since.size:
+            held = slice(self._first, self._end)
+            self._since, self._columns = self._since[held].copy(), self._columns[held].copy()
+            self._first, self._end = 0, self._since.size
+            self._since = grown(self._since, self._end + columns.size)
+            self._columns = grown(self._columns, self._end + columns.size)
+        added = slice(self._end, self._end + columns.size)
+        self._since[added], self._columns[added] = operations, columns
+        self._end = added.stop
 
     def _propose(self, column: int) -> None:
         concepts = self._cortex.concepts

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cortex_runtime.columns import applying, inheritance, querying
+from cortex_runtime.columns import applying, inheritance, querying, states
 from cortex_runtime.columns.arrays import ColumnArrays
 from cortex_runtime.columns.competition import Competition
 from cortex_runtime.columns.concepts import NOWHERE, Concepts
@@ -270,6 +270,12 @@ class Cortex:
         """Return the last operation at which a column is refractory."""
         won = max(int(self.arrays.last_operation[column]), self.restored_at)
         return won + self.settings.refractory
+
+    def set_free(self, columns: npt.NDArray[np.int64]) -> None:
+        """Let empty columns int64[n] be taken again."""
+        if columns.size:
+            states.pass_through(self.arrays.states, columns, states.FREE)
+            self.arrays.last_operation[columns] = 0
 
     def has_edge(self, source: bytes, target: bytes, name: str) -> bool:
         """Tell whether there is a relationship."""

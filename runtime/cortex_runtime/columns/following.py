@@ -85,20 +85,24 @@ class Placings:
         )  # fmt: skip
 
 
-def check(cortex: Cortex, decisions: Decisions) -> Placings:
-    """Return the placings, with names, of decisions that follow on a cortex's state.
-
-    Raises NotFollowingError when they do not, and IllegalTransitionError when columns are in states in which
-    they cannot be: nothing has changed then.
-    """
+def check_reach(cortex: Cortex, decisions: Decisions) -> None:
+    """Raise NotFollowingError unless decisions are on the cortex's operation, of columns within its reach."""
     if decisions.before != cortex.operations:
         raise NotFollowingError(
             f"decisions on operation {decisions.before}, the cortex is at {cortex.operations}"
         )
-    count = decisions.kinds.size
-    reach = cortex.free.watermark + cortex.settings.refractory + count
+    reach = cortex.free.watermark + cortex.settings.refractory + decisions.kinds.size
     if decisions.columns.max(initial=0) > reach:
         raise NotFollowingError(f"column {decisions.columns.max()} is out of reach")
+
+
+def check(cortex: Cortex, decisions: Decisions) -> Placings:
+    """Return the placings, with names, of decisions that follow on a cortex's state and are within its reach.
+
+    Raises NotFollowingError when they do not, and IllegalTransitionError when columns are in states in which
+    they cannot be: nothing has changed then.
+    """
+    count = decisions.kinds.size
     asked = decisions.trait_steps.size + decisions.edge_steps.size
     ids = np.concatenate((decisions.ids, decisions.trait_ids, decisions.sources)) if asked else decisions.ids
     names = cortex.concepts.name(ids)

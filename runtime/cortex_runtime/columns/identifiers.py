@@ -90,7 +90,7 @@ class Identifiers:
         slot = self._slot_of(identifier)
         row = self.slots.item(slot)
         if row == NO_ROW:
-            row = self.slots[slot] = self._new_rows(1).item(0)
+            row = self.slots[slot] = self._new_row()
             self.ids[row] = np.frombuffer(identifier, dtype=np.uint8)
         return row
 
@@ -144,6 +144,14 @@ class Identifiers:
     def _make_room(self, size: int) -> None:
         self.ids = grown(self.ids, size)
         self.words = self.ids.view(np.uint64)
+
+    def _new_row(self) -> int:
+        if self._unused_count:
+            self._unused_count -= 1
+            return self._unused.item(self._unused_count)
+        self._end += 1
+        self._make_room(self._end)
+        return self._end - 1
 
     def _new_rows(self, count: int) -> Rows:
         left = max(0, self._unused_count - count)

@@ -71,6 +71,12 @@ def check_held(states: States, concepts: npt.NDArray[np.int32], columns: npt.NDA
         raise _illegal(states, columns[illegal][0])
 
 
+def check_one(states: States, column: int, held: bool) -> None:
+    """Raise IllegalTransitionError unless a column's state fits with whether concepts are on it."""
+    if _HELD.item(int(held), states.item(column)) == ILLEGAL:
+        raise _illegal(states, column)
+
+
 def pass_through(states: States, columns: npt.NDArray[np.int64], ends: States) -> None:
     """Take columns int64[n] through passages. Raises IllegalTransitionError before anything changes."""
     after = ends[states[columns]]
@@ -80,7 +86,7 @@ def pass_through(states: States, columns: npt.NDArray[np.int64], ends: States) -
     states[columns] = after
 
 
-def _illegal(states: States, column: np.int64) -> IllegalTransitionError:
+def _illegal(states: States, column: int | np.int64) -> IllegalTransitionError:
     return IllegalTransitionError(
         f"column {column} is {State(states[column]).name}, which does not allow what was decided"
     )

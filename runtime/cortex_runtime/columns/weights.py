@@ -19,16 +19,16 @@ Thresholds = npt.NDArray[np.float64]
 HEAVIEST = 255
 
 
-def _thresholds(steps_per_octave: Decimal) -> Thresholds:
+def _thresholds(steps_per_octave: float) -> Thresholds:
     """Return 2**((j - 0.5) / steps) for j = 1 to 255, correctly rounded, as float64[255]."""
     with localcontext() as context:
         context.prec = 40
-        octaves = [(2 * step - 1) / (2 * steps_per_octave) for step in range(1, HEAVIEST + 1)]
+        octaves = [(2 * step - 1) / (2 * Decimal(steps_per_octave)) for step in range(1, HEAVIEST + 1)]
         return np.array([float(Decimal(2) ** each) for each in octaves])
 
 
-WORD_THRESHOLDS = _thresholds(Decimal(10))
-GRAM_THRESHOLDS = _thresholds(Decimal("2.5"))
+WORD_STEPS, GRAM_STEPS = 10.0, 2.5  # for each doubling of the ratio
+WORD_THRESHOLDS, GRAM_THRESHOLDS = _thresholds(WORD_STEPS), _thresholds(GRAM_STEPS)
 # So that one search serves all: the thresholds of n-grams stand behind those of words, 2**600 times as high.
 _FAR = 2.0**600
 _ALL_THRESHOLDS = np.concatenate((WORD_THRESHOLDS, GRAM_THRESHOLDS * _FAR))

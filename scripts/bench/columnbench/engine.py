@@ -227,7 +227,7 @@ class Engine:
         for at in range(first, first + count, size):
             texts = self._extras[at : at + size]
             begun = perf_counter()
-            encodings = self._encoder.encode_many(texts)
+            encodings = self._encoder.encode_many(texts) if size > 1 else [self._encoder.encode(texts[0])]
             encoded = perf_counter()
             puts = [
                 Put(identifier(self._case.columns + at + index), each.bits, each.words)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from cortex_runtime.columns.competition import MAX_CANDIDATES
-from cortex_runtime.columns.encoding import MAX_BITS, PAD, WORD_BITS
+from cortex_runtime.columns.encoding import MAX_BITS, PAD
 from cortex_runtime.columns.kernels import numba_search
 from cortex_runtime.columns.weights import GRAM_THRESHOLDS, WORD_THRESHOLDS
 
@@ -48,21 +48,6 @@ def _compiled(signature: str) -> Any:
     return njit(signature, cache=True, nogil=True)
 
 
-@_compiled("int64(int64, int64, int64, float64[::1], float64[::1])")
-def _weight(bit, count, columns, words, grams):  # type: ignore[no-untyped-def]
-    """Return the weight of a bit: see weights.weights_of."""
-    ratio = (2.0 * columns + 2.0) / (2.0 * count + 1.0)
-    thresholds = words if bit < WORD_BITS else grams
-    low, high = 0, thresholds.size
-    while low < high:
-        middle = (low + high) >> 1
-        if thresholds[middle] <= ratio:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 @_compiled("int64(uint16[::1], int32[::1], int64, float64[::1], float64[::1], uint8[::1])")
 def _enter(row, counts, columns, words, grams, table):  # type: ignore[no-untyped-def]
     """Enter the weights of a row's bits into the table; return their sum."""
@@ -70,7 +55,7 @@ def _enter(row, counts, columns, words, grams, table):  # type: ignore[no-untype
     for bit in row:
         if bit == PAD:
             break
-        weight = _weight(bit, counts[bit], columns, words, grams)
+        weight = numba_search.weight_of(bit, counts[bit], columns, words, grams)
         table[bit] = weight
         total += weight
     return total
@@ -183,7 +168,7 @@ def _weigh(row, counts, met, columns, word_steps, gram_steps, bits, weights):  #
     for bit in row:
         if bit == PAD:
             break
-        weight = _weight(bit, counts[bit], columns, word_steps, gram_steps)
+        weight = numba_search.weight_of(bit, counts[bit], columns, word_steps, gram_steps)
         bits[size], weights[size] = bit, weight
         size += 1
         own += weight

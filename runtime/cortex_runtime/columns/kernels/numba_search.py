@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numba import njit
 from cortex_runtime.columns.concepts import Concepts
 from cortex_runtime.columns.encoding import PAD, WORD_BITS
 from cortex_runtime.columns.search import MAX_IDS, PLANES, FoundMany, Searcher
-from cortex_runtime.columns.weights import GRAM_THRESHOLDS, WORD_THRESHOLDS
+from cortex_runtime.columns.weights import GRAM_STEPS, GRAM_THRESHOLDS, WORD_STEPS, WORD_THRESHOLDS
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
@@ -64,23 +65,30 @@ def _compiled(signature: str) -> Any:
     return njit(signature, cache=True, nogil=True)
 
 
+@_compiled("int64(int64, int64, int64, float64[::1], float64[::1])")
+def weight_of(bit, count, columns, words, grams):  # type: ignore[no-untyped-def]
+    """Return the weight of a bit: see weights.weights_of.
+
+    The logarithm is guessed, by the chord, to be at most a step too low; the thresholds decide.
+    """
+    ratio = (2.0 * columns + 2.0) / (2.0 * count + 1.0)
+    thresholds, steps = (words, WORD_STEPS) if bit < WORD_BITS else (grams, GRAM_STEPS)
+    mantissa, exponent = math.frexp(ratio)
+    weight = min(max(0, np.int64(steps * (exponent - 2 + 2 * mantissa))), thresholds.size)
+    while weight and thresholds[weight - 1] > ratio:
+        weight -= 1
+    while weight < thresholds.size and thresholds[weight] <= ratio:
+        weight += 1
+    return weight
+
+
 @_compiled("int64[::1](int64[::1], int32[::1], int64, float64[::1], float64[::1])")
 def _weigh(bits, counts, columns, words, grams):  # type: ignore[no-untyped-def]
     weights = np.zeros(bits.size, dtype=np.int64)
     for place in range(bits.size):
         bit = bits[place]
-        if bit == PAD:
-            continue
-        ratio = (2.0 * columns + 2.0) / (2.0 * counts[bit] + 1.0)
-        thresholds = words if bit < WORD_BITS else grams
-        low, high = 0, thresholds.size
-        while low < high:
-            middle = (low + high) >> 1
-            if thresholds[middle] <= ratio:
-                low = middle + 1
-            else:
-                high = middle
-        weights[place] = low
+        if bit != PAD:
+            weights[place] = weight_of(bit, counts[bit], columns, words, grams)
     return weights
 
 

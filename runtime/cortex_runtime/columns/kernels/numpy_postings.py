@@ -16,6 +16,9 @@ Rows = npt.NDArray[np.uint16]
 
 def add(postings: Postings, columns: Ints, rows: Rows) -> None:
     """Add columns int64[m] with their rows of bits uint16[m, 40]; bitmaps are wide enough."""
+    if columns.size == 1:
+        _add_one(postings, columns.item(0), rows[0])
+        return
     present = rows != PAD
     bits = rows[present]
     owners = np.repeat(columns, present.sum(axis=1))
@@ -34,6 +37,17 @@ def add(postings: Postings, columns: Ints, rows: Rows) -> None:
     listed = np.repeat(~mapped, lengths)
     postings.arena[places[listed]] = owners[listed]
     postings.counts[distinct] += lengths.astype(np.int32)
+
+
+def _add_one(postings: Postings, column: int, row: Rows) -> None:
+    bits = row[row != PAD].astype(np.int64)
+    _make_room(postings, bits, np.ones_like(bits))
+    slots = postings.slots[bits]
+    mapped = slots >= 0
+    postings.bitmaps[slots[mapped], column >> 6] |= np.uint64(1 << (column & 63))
+    listed = bits[~mapped]
+    postings.arena[postings.starts[listed] + postings.counts[listed]] = column
+    postings.counts[bits] += 1
 
 
 def remove(postings: Postings, column: int, bits: Rows) -> None:
