@@ -20,7 +20,7 @@ FIRST_POSTINGS = 1024  # of the shortest lists, which are visited together
 _GROWN = 8  # times as many columns as when the best were looked at, and they are looked at again
 FEW_ROWS = 128  # are fetched sooner than one bitmap is looked at
 _A_STEP = 3000  # postings: what numpy spends on a step however short it is
-_POSTINGS_A_ROW = 15
+_POSTINGS_A_ROW = 30
 _SAMPLE = 16  # a share of all columns shows what the best of them may share
 SINGLE = 1 / 15  # of all columns: more are summed up faster side by side than one by one
 _NOBODY = np.zeros(0, dtype=np.int64)
