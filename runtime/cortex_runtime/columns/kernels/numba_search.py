@@ -16,7 +16,8 @@ from cortex_runtime.columns.weights import GRAM_STEPS, GRAM_THRESHOLDS, WORD_STE
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint16]
-_GROWN = 4  # times as many columns as when the best were looked at, and they are looked at again
+_GROWN = 8  # times as many columns as when the best were looked at, and they are looked at again
+_SHORT = 2  # of a list: so many times as many columns were touched
 _POSTINGS_A_ROW = 64  # fetching a column's row, which is in no cache, costs as much as so many postings
 _BLOCK = 128  # words of all bitmaps that are gone through together: they stay in the nearest cache
 _SINGLE = 6  # columns of a word's 64 that are summed up one by one
@@ -219,26 +220,30 @@ def _possible_by(candidates, count, sums, bitmap, weight, least):  # type: ignor
     return kept
 
 
-@_compiled("int64(int32[::1], int64, uint16[::1], int64[::1])")
-def _leading(touched, count, sums, heap):  # type: ignore[no-untyped-def]
-    """Write the columns that share the most so far, as sum << 32 | column; return how many they are."""
-    size, bar = 0, np.int64(0)
+@_compiled("UniTuple(int64, 2)(int32[::1], int64, uint16[::1], int64, int32[::1], int64[::1])")
+def _possible_and_leading(touched, count, sums, least, candidates, leading):  # type: ignore[no-untyped-def]
+    """Do as `_possible`, and write those that share the most so far, as sum << 32 | column; return how many
+    there are of each.
+    """
+    kept = size = 0
+    bar = np.int64(0)
     for at in range(count):
         column = np.uint32(touched[at])
         total = np.int64(sums[column])
+        candidates[kept] = column
+        kept += total >= least
         if total > bar:  # rarely: most columns share one bit
-            size = _keep(heap, size, (total << 32) | np.int64(column))
-            if size == heap.size:
-                bar = heap[0] >> 32
-    return size
+            size = _keep(leading, size, (total << 32) | np.int64(column))
+            if size == leading.size:
+                bar = leading[0] >> 32
+    return kept, size
 
 
-@_compiled("int64(int32[::1], int64, uint16[::1], uint16[:, ::1], uint8[::1], int64, int64[::1], int64)")
-def _raised(touched, count, sums, rows, table, limit, without, bound):  # type: ignore[no-untyped-def]
+@_compiled("int64(int64[::1], int64, uint16[:, ::1], uint8[::1], int64, int64[::1], int64)")
+def _raised(leading, leaders, rows, table, limit, without, bound):  # type: ignore[no-untyped-def]
     """Return the bound, raised to what the best of the columns that lead so far share in all."""
-    leading = np.empty(limit + without.size + limit // 2, dtype=np.int64)
     best, size = np.empty(limit, dtype=np.int64), 0
-    for each in range(_leading(touched, count, sums, leading)):
+    for each in range(leaders):
         column = leading[each] & 0xFFFFFFFF
         if not (without.size and _is_in(without, column)):
             size = _keep(best, size, _exact(rows, column, table))
@@ -414,17 +419,18 @@ def _split(bits, weights, counts, slots):  # type: ignore[no-untyped-def]
 
 
 @_compiled(
-    "UniTuple(int64, 4)(int64[::1], int64[::1], int64[::1], int64, int64, int64, int64[::1], int32[::1],"
-    " int64[::1], int32[::1], uint16[:, ::1], uint16[::1], int32[::1], uint8[::1])"
+    "UniTuple(int64, 4)(int64[::1], int64[::1], int64[::1], int64, int64, int64, boolean, int64[::1],"
+    " int32[::1], int64[::1], int32[::1], uint16[:, ::1], uint16[::1], int32[::1], int32[::1], int64[::1],"
+    " uint8[::1])"
 )
 def _visit_lists(  # type: ignore[no-untyped-def]
-    bits, weights, lists, rest, limit, bound, without, counts, starts, arena, rows, sums, touched, table
-):
+    bits, weights, lists, rest, limit, bound, raising, without, counts, starts, arena, rows, sums, touched,
+    candidates, leading, table,
+):  # fmt: skip
     """Visit lists until nobody unseen can be among the best.
 
     Return how many were visited, how many columns were touched, what is left to visit, and the bound.
     """
-    raising = 2 * bound < rest  # few columns reach more than that: no need to look for the best of them
     count = at = 0
     looked_at = limit
     while at < lists.size and rest >= bound:
@@ -432,27 +438,36 @@ def _visit_lists(  # type: ignore[no-untyped-def]
         count = _visit(arena[starts[bit] : starts[bit] + counts[bit]], weight, count, sums, touched)
         rest -= weight
         at += 1
-        # To look costs as much as to visit: so now and then, and before all that was touched is narrowed.
-        if raising and (count >= _GROWN * looked_at or rest < bound or at == lists.size):
+        if raising and count >= _GROWN * looked_at and rest >= bound:  # to look costs as much as to visit
             looked_at = count
-            bound = _raised(touched, count, sums, rows, table, limit, without, bound)
+            _, leaders = _possible_and_leading(touched, count, sums, 0, candidates, leading)
+            bound = _raised(leading, leaders, rows, table, limit, without, bound)
     return at, count, rest, bound
 
 
 @_compiled(
-    "UniTuple(int64, 2)(int64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64, int32[::1],"
-    " int64[::1], int16[::1], int32[::1], uint64[:, ::1], uint16[::1], int32[::1], int32[::1])"
+    "UniTuple(int64, 3)(int64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64, boolean, int64,"
+    " int64[::1], int32[::1], int64[::1], int16[::1], int32[::1], uint64[:, ::1], uint16[:, ::1],"
+    " uint16[::1], int32[::1], int32[::1], int64[::1], uint8[::1])"
 )
 def _narrow(  # type: ignore[no-untyped-def]
-    bits, weights, lists, maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums, touched,
-    candidates,
+    bits, weights, lists, maps, count, rest, bound, raising, limit, without, counts, starts, slots, arena,
+    bitmaps, rows, sums, touched, candidates, leading, table,
 ):  # fmt: skip
     """Write the touched columns that can reach the bound: by the lists that are left and the bitmaps, in turn
     whichever is cheaper for its weight, but by no list that costs more than to fetch the candidates' rows.
-    Return how many they are, and what is left.
+    Return how many they are, what is left, and the bound.
     """
-    kept = _possible(touched, count, sums, bound - rest, candidates)
     of_lists = of_maps = 0
+    while raising and of_lists < lists.size and _SHORT * counts[bits[lists[of_lists]]] <= count:
+        place = lists[of_lists]  # costs less than to go through all that was touched
+        of_lists += 1
+        rest -= weights[place]
+        start = starts[bits[place]]
+        _add(arena[start : start + counts[bits[place]]], weights[place], sums)
+    kept, leaders = _possible_and_leading(touched, count, sums, bound - rest, candidates, leading)
+    if raising:
+        bound = _raised(leading, leaders, rows, table, limit, without, bound)
     while kept and (of_lists < lists.size or of_maps < maps.size):
         by_list = of_lists < lists.size
         if by_list and of_maps < maps.size:
@@ -474,7 +489,7 @@ def _narrow(  # type: ignore[no-untyped-def]
         rest -= weight
         _add(arena[starts[bit] : starts[bit] + counts[bit]], weight, sums)
         kept = _possible(candidates, kept, sums, bound - rest, candidates)
-    return kept, rest
+    return kept, rest, bound
 
 
 @_compiled(
@@ -513,13 +528,16 @@ def _search(  # type: ignore[no-untyped-def]
         table[bits[place]] = weights[place]
     lists, maps = _split(bits, weights, counts, slots)
     in_maps = weights[maps].sum()
+    rest, bound = weights[lists].sum() + in_maps, max(floor, 1)
+    raising = 2 * bound < rest  # few columns reach more than that: no need to look for the best of them
+    leading = np.empty(limit + without.size + limit // 2, dtype=np.int64)
     at, count, rest, bound = _visit_lists(
-        bits, weights, lists, weights[lists].sum() + in_maps, limit, max(floor, 1), without, counts, starts,
-        arena, rows, sums, touched, table,
+        bits, weights, lists, rest, limit, bound, raising, without, counts, starts, arena, rows, sums,
+        touched, candidates, leading, table,
     )  # fmt: skip
-    kept, rest = _narrow(
-        bits, weights, lists[at:], maps, count, rest, bound, counts, starts, slots, arena, bitmaps, sums,
-        touched, candidates,
+    kept, rest, bound = _narrow(
+        bits, weights, lists[at:], maps, count, rest, bound, raising, limit, without, counts, starts, slots,
+        arena, bitmaps, rows, sums, touched, candidates, leading, table,
     )  # fmt: skip
     heap = np.empty(limit, dtype=np.int64)
     size, bound = _keep_seen(candidates, kept, rest, sums, rows, column_words, table, without, heap, bound)
