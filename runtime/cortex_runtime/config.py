@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from cortex_runtime import objectstore
+from cortex_runtime.formats import decoding
 
 
 class ConfigError(ValueError):
@@ -98,3 +99,6 @@ def _decode(kind: type, value: object) -> object:
     if kind is Path:
         return Path(str(value))
     raise NotImplementedError
+
+
+decoding.learn(globals())

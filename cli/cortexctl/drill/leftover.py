@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from cortex_runtime.formats import decoding
 from cortexctl import durable
 from cortexctl.deployment import Deployment
 from cortexctl.drill.report import directory
@@ -56,3 +57,6 @@ def bring_back(deployment: Deployment, platform: Platform, leftover: Leftover) -
 
 def _path(deployment: Deployment) -> Path:
     return directory(deployment) / ".unfinished.json"
+
+
+decoding.learn(globals())

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from cortex_runtime.formats import decoding
 from cortexctl import durable
 from cortexctl.deployment import Deployment
 from cortexctl.drill.scenario import Objectives
@@ -112,3 +113,6 @@ def read(deployment: Deployment, id_: str | None) -> Report:
         raise Refused(
             f"{path} cannot be read.", why=str(error), todo="Remove it, or run the drill again."
         ) from error
+
+
+decoding.learn(globals())

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from cortex_runtime.formats import decoding
 from cortexctl.errors import Refused, UsageError
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -114,3 +115,6 @@ def read(path: Path) -> Scenario:
 
 def _damaged(path: Path, why: str) -> Refused:
     return Refused(f"The scenario {path} is not usable.", why=why, todo="Mend the file.")
+
+
+decoding.learn(globals())

@@ -17,6 +17,7 @@ from types import TracebackType
 
 import msgspec
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.framing import framed
 from cortexctl import durable
 from cortexctl.errors import Refused
@@ -175,3 +176,6 @@ def _unfinished(path: Path) -> tuple[Task | None, dict[int, Done]]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+decoding.learn(globals())

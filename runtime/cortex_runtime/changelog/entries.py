@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.security.envelope import Place
 
 
@@ -61,3 +62,6 @@ def change_place(tenant: str, cortex: str, slot: int, seq: int) -> Place:
 def answer_place(tenant: str, key: bytes) -> Place:
     """Return where the answer kept for an idempotency key stands."""
     return Place(tenant, "idempotency", key, "answer")
+
+
+decoding.learn(globals())

@@ -27,6 +27,7 @@ from cortex_runtime.changelog.placement import slot_of
 from cortex_runtime.columns import Cortex, CortexSettings
 from cortex_runtime.columns.prior import VERSION as PRIOR
 from cortex_runtime.columns.snapshot import ArrayPlace, Image, ImageError, check_parts
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.security.directory import UnknownKey
@@ -248,3 +249,6 @@ def _read_all(descriptor: int, into: memoryview, offset: int) -> None:
         if not count:
             raise SnapshotDamagedError("it ends before what its head tells of")
         into, offset = into[count:], offset + count
+
+
+decoding.learn(globals())

@@ -15,6 +15,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.framing import framed
 
 FORMAT = "cortexkg-keyring-1"
@@ -108,3 +109,6 @@ def parse(content: bytes) -> Keyring:
 
 def _decode(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
+
+
+decoding.learn(globals())

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from cortex_runtime.formats import decoding
+
 MAX_BODY_BYTES = 1 << 20
 MAX_BATCH = 1000
 MAX_RELATIONSHIPS = 1000
@@ -347,3 +349,6 @@ class ErrorResponse(Message, frozen=True, kw_only=True):
 def encode(message: object) -> bytes:
     """Return the JSON of a message."""
     return msgspec.json.encode(message)
+
+
+decoding.learn(globals())

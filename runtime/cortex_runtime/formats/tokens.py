@@ -17,6 +17,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from cortex_runtime.formats import decoding
+
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
 LIFETIME = 300
@@ -116,3 +118,6 @@ class Verifier:
 def _segment(raw: bytes, index: int) -> bytes:
     part = raw.split(b".")[index]
     return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+
+
+decoding.learn(globals())
