@@ -77,6 +77,7 @@ def hash_of(recording: Recording, size: int, kernels: Kernels) -> tuple[str, byt
     return blake2b(b"".join(arrays_of(replica))).hexdigest(), replica.digest()
 
 
+@pytest.mark.slow
 def test_a_recorded_stream_gives_the_same_arrays_in_any_batches(kernels: Kernels) -> None:
     recording, expected = recorded(10_000)
     for size in SHORT[kernels.name]:
