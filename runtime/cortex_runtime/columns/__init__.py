@@ -32,6 +32,7 @@ from cortex_runtime.columns.model import (
     QuotaError,
     Relate,
     RelationshipRecord,
+    TooManyTypesError,
     UnknownConceptError,
     Unrelate,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "State",
     "Step",
     "TextTooLongError",
+    "TooManyTypesError",
     "UnknownConceptError",
     "Unrelate",
     "VectorError",

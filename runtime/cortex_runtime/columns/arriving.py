@@ -39,8 +39,8 @@ def arrive(cortex: Cortex, decisions: Decisions) -> Rows:
     operation, taking = decisions.before + decisions.steps.item(0), decisions.kinds.item(0) == _TAKE
     _check(cortex, identifier, column, operation, taking)
     arrays, concepts, columns = cortex.arrays, cortex.concepts, np.array([column])
-    row = concepts.insert(identifier)
     arrays.make_room(column + 1)
+    row = concepts.insert(identifier)
     if taking:
         cortex.set_free(cortex.free.take(columns))
         states.pass_through(arrays.states, columns, states.TAKE)

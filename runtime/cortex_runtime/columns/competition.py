@@ -20,7 +20,6 @@ import numpy.typing as npt
 from cortex_runtime.columns.decisions import Decision, Decisions, Describing, Kind, Placing, Relating
 from cortex_runtime.columns.encoding import MAX_BITS, PAD, WORD_BITS
 from cortex_runtime.columns.model import (
-    ID_BYTES,
     INHERITS,
     MAX_ANCESTORS,
     CapacityError,
@@ -34,9 +33,11 @@ from cortex_runtime.columns.model import (
     Put,
     QuotaError,
     Relate,
+    TooManyTypesError,
     UnknownConceptError,
     Unrelate,
     check,
+    has_id,
     well_formed,
 )
 from cortex_runtime.columns.overlay import Overlay
@@ -108,7 +109,7 @@ class Competition:
 
     def _absent(self, operations: Sequence[Operation]) -> list[bool]:
         """Tell of each operation whether it puts a concept that the cortex lacks; no when there are few."""
-        puts = [isinstance(each, Put) and len(each.id) == ID_BYTES for each in operations]
+        puts = [isinstance(each, Put) and has_id(each) for each in operations]
         if sum(puts) < _WORTH_A_RUN:
             return [False] * len(puts)
         ids = [each.id for each, put in zip(operations, puts, strict=True) if put and isinstance(each, Put)]
@@ -283,6 +284,8 @@ class Competition:
             return Outcome("absent", self._operation)
         if not operation.pending and self._overlay.place_of(operation.target) is None:
             raise UnknownConceptError(operation.target)
+        if not self._overlay.knows_type(operation.type):
+            raise TooManyTypesError(operation.type)
         replaced = self._leave_parent(operation) if operation.type == INHERITS else None
         names = operation.source, operation.target, operation.type
         weight = float(np.float32(operation.weight))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cortex_runtime.columns import states
 from cortex_runtime.columns.concepts import NOWHERE
 from cortex_runtime.columns.decisions import Decisions, Kind
+from cortex_runtime.columns.relationships import MOST_TYPES
 
 if TYPE_CHECKING:
     from cortex_runtime.columns.cortex import Cortex
@@ -92,8 +93,12 @@ def check_reach(cortex: Cortex, decisions: Decisions) -> None:
             f"decisions on operation {decisions.before}, the cortex is at {cortex.operations}"
         )
     reach = cortex.free.watermark + cortex.settings.refractory + decisions.kinds.size
-    if decisions.columns.max(initial=0) > reach:
-        raise NotFollowingError(f"column {decisions.columns.max()} is out of reach")
+    if decisions.columns.size and not 0 <= decisions.columns.min() <= decisions.columns.max() <= reach:
+        columns = f"{decisions.columns.min()} to {decisions.columns.max()}"
+        raise NotFollowingError(f"of columns {columns} one is out of reach")
+    known = cortex.relationships.types
+    if len(known) + len(decisions.types) > MOST_TYPES and len({*known, *decisions.types}) > MOST_TYPES:
+        raise NotFollowingError(f"more than {MOST_TYPES} types of relationships cannot be numbered")
 
 
 def check(cortex: Cortex, decisions: Decisions) -> Placings:

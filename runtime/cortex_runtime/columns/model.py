@@ -16,6 +16,7 @@ Bits = npt.NDArray[np.uint16]
 ID_BYTES = 16
 MAX_HOPS = 3
 MAX_K = 1000
+MAX_TYPES = 4096  # of relationships, that a cortex knows
 MAX_TYPE_BYTES = 256
 MAX_COLUMNS = 1 << 31
 MAX_TAGS = 1024
@@ -56,11 +57,11 @@ class CortexSettings:
             raise ValueError(
                 f"radius {self.radius} and join_threshold {self.join_threshold} are shares, 0 to 1"
             )
-        if self.winners < 1 or self.refractory < 0 or self.budget < 1:
-            raise ValueError(
-                f"winners {self.winners} and budget {self.budget} are at least 1,"
-                f" refractory {self.refractory} at least 0"
-            )
+        for name, least in (("winners", 1), ("budget", 1), ("refractory", 0)):
+            if not is_whole(getattr(self, name), least, MAX_COLUMNS):
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r} is not a whole number from {least} to {MAX_COLUMNS}"
+                )
         if not 1 <= self.capacity <= MAX_COLUMNS:
             raise ValueError(f"capacity {self.capacity} is at least 1 and at most {MAX_COLUMNS}")
         if self.quota is not None and self.quota < 0:
@@ -204,6 +205,16 @@ class UnknownConceptError(InvalidOperationError):
         self.identifier = identifier
 
 
+class TooManyTypesError(InvalidOperationError):
+    """A relationship of another type, and the cortex knows as many as it may."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"A cortex knows at most {MAX_TYPES} types of relationships, and {name!r} would be another one."
+            " Use one that there is, and put what differs into properties."
+        )
+
+
 class InvalidQueryError(ValueError):
     """A query that no cortex answers; the message says what is wrong with it."""
 
@@ -219,6 +230,11 @@ class QueryTooComplexError(ValueError):
         self.cost, self.budget = cost, budget
 
 
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Tell whether a value is a whole number in a range."""
+    return isinstance(value, int | np.integer) and bool(least <= value <= most)
+
+
 def check(operation: Operation) -> None:
     """Raise InvalidOperationError unless an operation is well formed."""
     if isinstance(operation, Put):
@@ -227,26 +243,45 @@ def check(operation: Operation) -> None:
         check_traits(operation.tags, operation.dimension)
     elif isinstance(operation, Delete):
         _check_id(operation.id)
-    else:
+    elif isinstance(operation, Relate | Unrelate):
         _check_id(operation.source)
         _check_id(operation.target)
-        if not 0 < len(operation.type.encode("utf-8", "surrogatepass")) <= MAX_TYPE_BYTES:
-            raise InvalidOperationError(
-                f"a relationship's type has 1 to {MAX_TYPE_BYTES} bytes in UTF-8: {operation.type[:80]!r}"
-            )
-        if isinstance(operation, Relate) and not (
-            0 < operation.weight <= 1 and np.float32(operation.weight) > 0
-        ):
-            raise InvalidOperationError(f"the weight {operation.weight} is not in (0, 1]")
+        _check_type(operation.type)
+        if isinstance(operation, Relate):
+            _check_weight(operation.weight)
+    else:
+        raise InvalidOperationError(f"{operation!r:.80} is no operation")
+
+
+def _check_type(name: str) -> None:
+    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "surrogatepass")) <= MAX_TYPE_BYTES:
+        raise InvalidOperationError(
+            f"a relationship's type has 1 to {MAX_TYPE_BYTES} bytes in UTF-8: {name!r:.80}"
+        )
+
+
+def _check_weight(weight: float) -> None:
+    number = isinstance(weight, int | float | np.integer | np.floating)
+    if not number or not (0 < weight <= 1 and np.float32(weight) > 0):
+        raise InvalidOperationError(f"the weight {weight!r:.80} is not in (0, 1]")
+
+
+def fault_of_bits(bits: object, least: int) -> str:
+    """Return what is wrong with bits that are to be uint16[least..40], ascending, and not PAD; "" nothing."""
+    if not isinstance(bits, np.ndarray):
+        return f"bits are not uint16[{least}..{MAX_BITS}]: {bits!r:.80}"
+    if bits.dtype != np.uint16 or bits.ndim != 1 or not least <= bits.size <= MAX_BITS:
+        return f"bits are not uint16[{least}..{MAX_BITS}]: {bits.dtype}{list(bits.shape)}"
+    if bits.size and (bits[-1] == PAD or not (bits[1:] > bits[:-1]).all()):
+        return f"bits are not ascending below {PAD}: {bits.tolist()}"
+    return ""
 
 
 def check_bits(bits: Bits, words: int) -> None:
     """Raise InvalidOperationError unless bits are uint16[1..40], ascending, and not PAD."""
-    if bits.dtype != np.uint16 or bits.ndim != 1 or not 1 <= bits.size <= MAX_BITS:
-        raise InvalidOperationError(f"bits are not uint16[1..{MAX_BITS}]: {bits.dtype}{list(bits.shape)}")
-    if bits[-1] == PAD or not (bits[1:] > bits[:-1]).all():
-        raise InvalidOperationError(f"bits are not ascending below {PAD}: {bits.tolist()}")
-    if words != bits.searchsorted(_FIRST_GRAM):
+    if fault := fault_of_bits(bits, 1):
+        raise InvalidOperationError(fault)
+    if not is_whole(words, 0, MAX_BITS) or words != bits.searchsorted(_FIRST_GRAM):
         raise InvalidOperationError(f"{words} words are not the number of bits below {WORD_BITS}")
 
 
@@ -257,7 +292,11 @@ def well_formed(puts: Sequence[Put]) -> tuple[npt.NDArray[np.uint16], npt.NDArra
     words: list[int] = []
     for row, put in zip(rows, puts, strict=True):
         bits = put.bits
-        if len(put.id) != ID_BYTES or bits.dtype != np.uint16 or bits.ndim != 1 or bits.size > MAX_BITS:
+        if not has_id(put) or not isinstance(bits, np.ndarray):
+            break
+        if bits.dtype != np.uint16 or bits.ndim != 1 or bits.size > MAX_BITS:
+            break
+        if not is_whole(put.words, 0, MAX_BITS):
             break
         if (put.tags or put.dimension) and not _has_traits(put):
             break
@@ -271,6 +310,11 @@ def well_formed(puts: Sequence[Put]) -> tuple[npt.NDArray[np.uint16], npt.NDArra
     good &= (rows < WORD_BITS).sum(axis=1) == words
     count = len(sizes) if good.all() else int(good.argmin())
     return rows[:count], np.array(words[:count], dtype=np.uint8)
+
+
+def has_id(put: Put) -> bool:
+    """Tell whether a put's id is one."""
+    return isinstance(put.id, bytes) and len(put.id) == ID_BYTES
 
 
 def _has_traits(put: Put) -> bool:
@@ -292,11 +336,13 @@ def check_traits(tags: tuple[int, ...], dimension: int) -> None:
                 f"tags are whole numbers, ascending, below 2**64: {tag!r} does not follow {before}"
             )
         before = tag
-    if not 0 <= dimension <= MAX_DIMENSION:
-        raise InvalidOperationError(f"the dimension {dimension} is not in 0 to {MAX_DIMENSION}")
+    if not is_whole(dimension, 0, MAX_DIMENSION):
+        raise InvalidOperationError(f"the dimension {dimension!r} is not whole, 0 to {MAX_DIMENSION}")
 
 
 def _check_id(identifier: bytes) -> None:
+    if not isinstance(identifier, bytes):
+        raise InvalidOperationError(f"an id has {ID_BYTES} bytes, and is not {identifier!r:.80}")
     if len(identifier) != ID_BYTES:
         raise InvalidOperationError(
             f"an id has {ID_BYTES} bytes, not {len(identifier)}: {identifier[: 2 * ID_BYTES].hex()}"

@@ -11,7 +11,7 @@ from cortex_runtime.columns.decisions import Decision, Describing, Kind, Placing
 from cortex_runtime.columns.encoding import MAX_BITS, PAD
 from cortex_runtime.columns.free import FreeView
 from cortex_runtime.columns.inheritance import Lineage
-from cortex_runtime.columns.model import INHERITS, Bits
+from cortex_runtime.columns.model import INHERITS, MAX_TYPES, Bits
 from cortex_runtime.columns.pending import Pending
 from cortex_runtime.columns.weights import weights_of
 
@@ -45,6 +45,7 @@ class Overlay:
         self._variants: dict[int, int] = {}
         self._edges: dict[_Edge, bool] = {}
         self._traits: dict[bytes, Traits] = {}
+        self._types: set[str] = set()  # of relationships, that the cortex does not know
         self._gone: set[bytes] = set()
 
     def weigh(self, bits: npt.NDArray[np.integer]) -> Ints:
@@ -88,6 +89,13 @@ class Overlay:
         """Return the bits uint16[n] of a column."""
         row = self._row(column)
         return row[: int(row.searchsorted(PAD))].copy()
+
+    def knows_type(self, name: str) -> bool:
+        """Tell whether a type of relationships is known by now, or may become so."""
+        relationships = self._cortex.relationships
+        if name in self._types or relationships.knows(name):
+            return True
+        return len(relationships.types) + len(self._types) < MAX_TYPES
 
     def has_edge(self, source: bytes, target: bytes, name: str) -> bool:
         """Tell whether there is a relationship."""
@@ -137,6 +145,8 @@ class Overlay:
     def _relate(self, decision: Relating) -> None:
         there = decision.kind == Kind.RELATE
         self._edges[decision.source, decision.target, decision.type] = there
+        if not self._cortex.relationships.knows(decision.type):
+            self._types.add(decision.type)
         if decision.type == INHERITS:
             self.lineage.set_parent(decision.source, decision.target if there else None)
 

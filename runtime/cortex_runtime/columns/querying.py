@@ -16,10 +16,13 @@ from cortex_runtime.columns.encoding import Encoding
 from cortex_runtime.columns.filtering import UNIT, Filter, Purse, Where, check_where
 from cortex_runtime.columns.model import (
     ID_BYTES,
+    MAX_COLUMNS,
     MAX_HOPS,
     MAX_K,
     InvalidQueryError,
     QueryTooComplexError,
+    fault_of_bits,
+    is_whole,
 )
 from cortex_runtime.columns.rooms import distinct
 from cortex_runtime.columns.search import MAX_IDS, Found, ranking
@@ -96,12 +99,12 @@ def query(
     may be spent. What is too dear is refused by QueryTooComplexError; with `exact` False it is left out, and
     the result is `capped` unless it was proved to be the best all the same.
 
-    Raises InvalidQueryError: k outside 1-1,000, hops outside 0-3, decay outside (0, 1], budget below 1, a
-    malformed filter.
+    Raises InvalidQueryError: bits that are not uint16[0..40], ascending, without PAD; k that is no whole
+    number in 1-1,000, hops in 0-3 or budget from 1 on; decay outside (0, 1]; a malformed filter.
     """
-    budget = _checked(cortex, k, budget)
-    if not 0 <= hops <= MAX_HOPS:
-        raise InvalidQueryError(f"hops {hops} is not in 0 to {MAX_HOPS}")
+    budget = _checked(cortex, [encoding], k, budget)
+    if not is_whole(hops, 0, MAX_HOPS):
+        raise InvalidQueryError(f"hops {hops!r} is not a whole number from 0 to {MAX_HOPS}")
     if not 0 < decay <= 1:
         raise InvalidQueryError(f"decay {decay} is not above 0 and at most 1")
     if not where and not hops:
@@ -117,16 +120,19 @@ def query_many(
 
     Raises as `query`: one query that is too dear refuses them all.
     """
-    budget = _checked(cortex, k, budget)
+    budget = _checked(cortex, encodings, k, budget)
     return _alike(cortex, encodings, k, budget, exact=exact) if encodings else []
 
 
-def _checked(cortex: Cortex, k: int, budget: int | None) -> int:
+def _checked(cortex: Cortex, encodings: Sequence[Encoding], k: int, budget: int | None) -> int:
     budget = cortex.settings.budget if budget is None else budget
-    if not 1 <= k <= MAX_K:
-        raise InvalidQueryError(f"k {k} is not in 1 to {MAX_K}")
-    if budget < 1:
-        raise InvalidQueryError(f"budget {budget} is not at least 1")
+    if not is_whole(k, 1, MAX_K):
+        raise InvalidQueryError(f"k {k!r} is not a whole number from 1 to {MAX_K}")
+    if not is_whole(budget, 1, MAX_COLUMNS):
+        raise InvalidQueryError(f"budget {budget!r} is not a whole number from 1 to {MAX_COLUMNS}")
+    for encoding in encodings:  # a kernel believes what it is given
+        if fault := fault_of_bits(encoding.bits, 0):
+            raise InvalidQueryError(fault)
     return budget
 
 

@@ -26,6 +26,7 @@ from cortex_runtime.columns.merging import Merge, pieces_of
 from cortex_runtime.columns.model import INHERITS, NEAR_DUPLICATE
 
 NEAR_DUPLICATES, PARENTS = 0, 1  # the numbers of the two types that the engine itself uses
+MOST_TYPES = 1 << 16  # numbers of types are uint16
 _SMALLEST_MERGE = 8192
 
 
@@ -92,10 +93,16 @@ class Relationships:
     def _parts(self) -> dict[str, Compressed | Delta]:
         return {"compressed": self.compressed, "frozen": self.frozen, "delta": self.delta}
 
+    def knows(self, name: str) -> bool:
+        """Tell whether a type has a number."""
+        return name in self._type_ids
+
     def type_id(self, name: str) -> int:
-        """Return the number of a type, a new one when it is not known."""
+        """Return the number of a type, a new one if it is not known. Raises ValueError when all are used."""
         number = self._type_ids.get(name)
         if number is None:
+            if len(self.types) == MOST_TYPES:
+                raise ValueError(f"more than {MOST_TYPES} types of relationships: {name!r}")
             number = self._type_ids[name] = len(self.types)
             self.types.append(name)
         return number

@@ -5,8 +5,8 @@ A bit weighs by its information, from live counts. The kernels (numpy_search, nu
 1. Visit the lists in order of length by weight, summing up what each column shares; keep the bound, the score
    that a column must reach, as high as the best so far allow. Stop once what is left to visit is less: a
    column that was not seen cannot reach the bound any more.
-2. Of the seen columns, keep those that can reach it: by the bitmaps of common bits, the heaviest first, then
-   by the lists that are left, or by the columns' own rows, whichever is cheaper.
+2. Of the seen columns, keep those that can reach it: by the bitmaps of common bits, the heaviest first, and
+   the lists that are left, in turn whichever is cheaper for its weight; of the last few fetch the rows.
 3. When all lists were visited and the common bits alone reach the bound, look for the columns that lack
    little of them: one that reaches the bound is in at least one bitmap of any group that weighs more than it
    may lack. Where that leaves many, sum up the bitmaps 64 columns at a time: bit-sliced (Rinfret, O'Neil and
@@ -139,6 +139,8 @@ class Searcher:
         elementary steps, the bits that cost the most for their weight are left out of the search when it
         would cost more, and the answer says when it could not be proved.
         """
+        if limit < 1:
+            raise ValueError(f"limit {limit} is not at least 1")
         self.make_scratch()
         if budget is not None and self.cost(bits, weights) > budget:
             return self._search_capped(bits, weights, limit, floor, without, budget)

@@ -22,8 +22,10 @@ INHERITS = "inherits"  # the type of the relationship from a concept to its pare
 # Python's $ also stands before a last newline: hence what follows it.
 TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$(?!\n)")]
 CortexName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
-ConceptId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
-RelationshipType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+# No control characters, C1 and separators of lines and paragraphs included.
+PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
+ConceptId = Annotated[str, Meta(min_length=1, max_length=256, pattern=rf"^{PRINTABLE}+$(?!\n)")]
+RelationshipType = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^{PRINTABLE}+$(?!\n)")]
 Weight = Annotated[float, Meta(ge=1e-6, le=1.0)]
 Text = Annotated[str, Meta(min_length=1, max_length=1 << 16)]
 Vector = Annotated[list[float], Meta(min_length=1, max_length=65_535)]

@@ -14,6 +14,7 @@ from cortex_runtime.columns import (
     QueryTooComplexError,
     QuotaError,
     TextTooLongError,
+    TooManyTypesError,
     UnknownConceptError,
     VectorError,
 )
@@ -43,6 +44,7 @@ STATUS = {
 ENGINE: dict[type[Exception], str] = {
     CapacityError: "capacity",
     QuotaError: "quota",
+    TooManyTypesError: "quota",
     CycleError: "cycle",
     DimensionError: "dimension",
     UnknownConceptError: "not_found",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from cortex_runtime.formats.messages import Position
+from cortex_runtime.formats.messages import PRINTABLE, Position
 from cortex_runtime.security.gateway import Audience, Caller
 from cortex_runtime.server.errors import RequestError
 
@@ -22,7 +22,7 @@ _POSITION = re.compile(r"([0-9]{1,4})\.([0-9]{1,18})\.([0-9]{1,18})")
 _NAMES = {
     "tenant": re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]"),
     "cortex": re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"),
-    "concept": re.compile(r"[^\x00-\x1f\x7f]{1,256}"),
+    "concept": re.compile(rf"{PRINTABLE}{{1,256}}"),
     "version": re.compile(r"[0-9]{1,9}"),
 }
 
@@ -108,5 +108,7 @@ def parse_position(header: str | None) -> Position | None:
 
 def _name(kind: str, value: str) -> str:
     if not _NAMES[kind].fullmatch(value):
-        raise RequestError("invalid", f"No {kind} can be named so.")
+        raise RequestError(
+            "invalid", f"No {kind} can be named {value[:80]!r}.", reason=f"malformed {kind} name"
+        )
     return value

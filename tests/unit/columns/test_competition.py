@@ -20,14 +20,19 @@ from cortex_runtime.columns import (
     Delete,
     DimensionError,
     InvalidOperationError,
+    NotFollowingError,
     Operation,
     Outcome,
     Put,
     QuotaError,
     Relate,
     State,
+    TooManyTypesError,
     UnknownConceptError,
     Unrelate,
+    following,
+    model,
+    overlay,
 )
 from cortex_runtime.columns.free import FreeColumns, FreeView
 from cortex_runtime.columns.kernels import VARIABLE, Kernels, chosen
@@ -426,6 +431,14 @@ def test_what_is_rolled_back_was_never_there(
         Relate(identifier(1), identifier(2), "t", 1e-60),
         Relate(identifier(1), identifier(2), "t", float("nan")),
         Relate(identifier(1), identifier(2), "t", 1.5),
+        Relate(identifier(1), identifier(2), "t", "0.5"),  # type: ignore[arg-type]
+        Relate(identifier(1), identifier(2), None, 0.5),  # type: ignore[arg-type]
+        Put("x" * 16, np.array([3], dtype=np.uint16), 1),  # type: ignore[arg-type]
+        Put(None, np.array([3], dtype=np.uint16), 1),  # type: ignore[arg-type]
+        Put(identifier(1), [3], 1),  # type: ignore[arg-type]
+        Put(identifier(1), np.array([3], dtype=np.uint16), 1.0),  # type: ignore[arg-type]
+        Put(identifier(1), np.array([3], dtype=np.uint16), 1, (), 3.5),  # type: ignore[arg-type]
+        "an operation",
     ],
 )
 def test_malformed_operations_are_refused_and_leave_no_trace(operation: Operation) -> None:
@@ -485,6 +498,35 @@ def test_puts_are_well_formed_together_as_by_themselves(rows: list[list[int]], w
     bits, words = well_formed(puts)
     assert words.tolist() == [each.words for each in expected]
     assert [row[row != 65_535].tolist() for row in bits] == [each.bits.tolist() for each in expected]
+
+
+def test_a_cortex_knows_so_many_types_of_relationships(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (model, overlay):
+        monkeypatch.setattr(module, "MAX_TYPES", 5)  # two of them are the engine's own
+    cortex = Cortex()
+    do(cortex, put(1, BASE), put(2, "other"))
+    do(cortex, Relate(identifier(1), identifier(2), "first", 0.5))
+    known = [Relate(identifier(1), identifier(2), name, 0.5) for name in ("second", "third", "first")]
+    before = everything_of(cortex)
+    with pytest.raises(TooManyTypesError, match="at most 5 types of relationships, and 'fourth'"):
+        cortex.compete([*known, Relate(identifier(2), identifier(1), "fourth", 0.5)])
+    assert everything_of(cortex) == before
+    do(cortex, *known)
+    with pytest.raises(TooManyTypesError, match="'fourth'"):
+        cortex.compete([Relate(identifier(2), identifier(1), "fourth", 0.5)])
+
+
+def test_types_that_cannot_be_numbered_do_not_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    cortex, replica = Cortex(), Cortex()
+    for each in (cortex, replica):
+        do(each, put(1, BASE), put(2, "other"))
+    monkeypatch.setattr(following, "MOST_TYPES", 3)
+    edges = [Relate(identifier(1), identifier(2), name, 0.5) for name in ("first", "second")]
+    _, decisions = cortex.compete(edges)
+    before = everything_of(replica)
+    with pytest.raises(NotFollowingError, match="more than 3 types"):
+        replica.apply(decisions)
+    assert everything_of(replica) == before
 
 
 REFUSED: list[tuple[type[InvalidOperationError], Operation]] = [
@@ -638,8 +680,12 @@ def test_a_competition_ends_when_its_cortex_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"radius": 1.5}, {"join_threshold": 0.0}, {"winners": 0}, {"refractory": -1}, {"quota": -1}]
-)
+    "bad",
+    [
+        {"radius": 1.5}, {"join_threshold": 0.0}, {"winners": 0}, {"refractory": -1}, {"quota": -1},
+        {"winners": 2.5}, {"budget": float("nan")}, {"refractory": 1 << 63},
+    ],
+)  # fmt: skip
 def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"share|at least"):
+    with pytest.raises(ValueError, match=r"share|at least|whole number from"):
         CortexSettings(**bad)  # type: ignore[arg-type]

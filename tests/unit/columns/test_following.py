@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_runtime.columns import Cortex, CortexSettings, Decisions, Delete, NotFollowingError, Operation
-from cortex_runtime.columns.decisions import Kind
+from cortex_runtime.columns import (
+    Cortex,
+    CortexSettings,
+    Decisions,
+    Delete,
+    NotFollowingError,
+    Operation,
+    arriving,
+)
+from cortex_runtime.columns.decisions import Kind, Placing
 from cortex_runtime.columns.following import Placings
 from cortex_runtime.columns.kernels import Kernels
 from unit.columns.worlds import QUICK, Stored, everything_of, identifier, put
@@ -150,6 +158,36 @@ def test_a_batch_with_one_impossible_placing_changes_nothing(place: int, kernels
         cortex.apply(replace(decisions, columns=joining))
     assert everything_of(cortex) == before
     cortex.apply(decisions)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@given(
+    st.sampled_from([Kind.TAKE, Kind.JOIN]), st.integers(-2, 12), st.integers(0, 12), st.integers(0, 4),
+)  # fmt: skip
+@settings(max_examples=80, deadline=None)
+def test_a_placing_alone_follows_as_one_of_many_does(
+    kernels: Kernels, restored: bool, kind: Kind, column: int, name: int, later: int
+) -> None:
+    alone, among = cortex_with(kernels, restored=restored), cortex_with(kernels, restored=restored)
+    before = everything_of(alone)
+    bits = put(name, "eight").bits
+    taken = (0, -1, bits) if kind == Kind.TAKE else ()
+    placing = Placing(kind, alone.operations + 1 + later, identifier(name), column, *taken)
+    decisions = Decisions.of(alone.operations, 1 + later, [placing])
+    assert arriving.is_alone(decisions)
+    results = []
+    for cortex in (alone, among):
+        with pytest.MonkeyPatch.context() as patch:
+            if cortex is among:
+                patch.setattr(arriving, "is_alone", lambda _: False)
+            try:
+                cortex.apply(decisions)
+                results.append("")
+            except NotFollowingError as error:
+                results.append(str(error))
+                assert everything_of(cortex) == before
+    assert results[0] == results[1]
+    assert everything_of(alone) == everything_of(among)
 
 
 def test_a_relationship_follows_only_while_its_source_is_there(kernels: Kernels) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from cortex_runtime.columns import (
     Cortex,
     CortexSettings,
+    Encoding,
     InvalidQueryError,
     QueryTooComplexError,
     postings,
@@ -188,13 +190,33 @@ def test_the_index_counts_and_lists_what_the_columns_have(cortex: Cortex) -> Non
 @pytest.mark.parametrize(
     ("name", "value"),
     [("k", 0), ("k", -1), ("k", 1001), ("k", 1 << 70), ("hops", 4), ("hops", -1), ("decay", 0.0),
-     ("decay", 1.5), ("decay", float("nan")), ("budget", 0), ("budget", -5)],
+     ("decay", 1.5), ("decay", float("nan")), ("budget", 0), ("budget", -5), ("k", 2.5), ("hops", 1.5),
+     ("budget", 1 << 60), ("budget", float("nan"))],
 )  # fmt: skip
 def test_bad_queries_are_refused(name: str, value: float, kernels: Kernels) -> None:
     before = arrays_of(made(kernels))
     with pytest.raises(InvalidQueryError, match=f"{name} {value}".replace("+", "[+]")):
         made(kernels).query(ENCODER.encode("w1"), **{name: value})  # type: ignore[arg-type]
     assert arrays_of(made(kernels)) == before
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [
+        np.array([70_000]), np.array([5, 5], dtype=np.uint16), np.array([3, 65_535], dtype=np.uint16),
+        np.array([[5]], dtype=np.uint16), np.arange(41, dtype=np.uint16), [5],
+    ],
+)  # fmt: skip
+def test_queries_of_what_are_no_bits_are_refused(bits: Any, kernels: Kernels) -> None:
+    good = ENCODER.encode("w1")
+    with pytest.raises(InvalidQueryError, match="bits are not"):
+        made(kernels).query(Encoding(bits, 1), 3)
+    with pytest.raises(InvalidQueryError, match="bits are not"):
+        made(kernels).query(Encoding(bits, 1), 3, hops=1)
+    with pytest.raises(InvalidQueryError, match="bits are not"):
+        made(kernels).query_many([good, Encoding(bits, 1)], 3)
+    with pytest.raises(ValueError, match="limit 0"):
+        search(made(kernels), good.bits, limit=0)
 
 
 def test_many_queries_at_once_are_answered_as_one_by_one(

@@ -106,6 +106,18 @@ def test_a_byte_that_changed_is_noticed() -> None:
         image.state()
 
 
+def test_pages_that_changed_places_are_noticed() -> None:
+    image = image_of(filled(300))
+    place = next(place for place in image.places if place.name == "postings.counts")
+    first, second = (
+        slice(place.offset, place.offset + PAGE),
+        slice(place.offset + PAGE, place.offset + 2 * PAGE),
+    )
+    image.memory[first], image.memory[second] = image.memory[second], image.memory[first]
+    with pytest.raises(ImageError, match="counts"):
+        image.state()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -19,6 +19,7 @@ from cortex_runtime.columns import (
     QueryTooComplexError,
     QuotaError,
     TextTooLongError,
+    TooManyTypesError,
     UnknownConceptError,
     VectorError,
 )
@@ -71,6 +72,7 @@ WRITES: list[tuple[Any, int, str, str]] = [
     (put(""), 400, "invalid", "id"),
     (put("x\n"), 400, "invalid", "id"),
     (put("x\x7f"), 400, "invalid", "id"),
+    (put("x\x9b"), 400, "invalid", "id"),
     (put("x" * 257), 400, "invalid", "id"),
     (put("x", text="\u200b \n"), 400, "invalid", "'x'"),
     (put("x", text=None), 400, "invalid", "`vector`"),
@@ -198,9 +200,10 @@ def test_what_is_no_json_is_refused(node: Node, cortex: str, body: bytes) -> Non
 
 
 def test_an_id_in_the_path_has_no_control_characters(node: Node, cortex: str) -> None:
-    for name in ("x\n", "x\x00y", "\x7f", "x" * 257):
+    for name in ("x\n", "x\x00y", "\x7f", "x" * 257, "\x9b31mred", "a\x85b", "a\u2028b"):
         answer = node.send("PUT", f"concepts/{name}", TEXT, cortex=cortex)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid"), name
+        assert repr(name[:80]) in answer.json()["error"]["message"]
 
 
 def test_a_query_over_its_budget_is_refused_or_capped(node: Node, cortex: str) -> None:
@@ -228,7 +231,7 @@ def test_one_table_has_every_error_of_the_engine() -> None:
         (UnknownConceptError(b"a"), "not_found"), (QueryTooComplexError(2, 1), "too_complex"),
         (InvalidOperationError("x"), "invalid"), (InvalidQueryError("x"), "invalid"),
         (NothingToEncodeError("x"), "invalid"), (VectorError("x"), "invalid"), (QuotaError(1, b"a"), "quota"),
-        (TextTooLongError("x"), "invalid"),
+        (TextTooLongError("x"), "invalid"), (TooManyTypesError("x"), "quota"),
     ]  # fmt: skip
     assert {type(error) for error, _ in errors} == set(ENGINE)
     for error, code in errors:
