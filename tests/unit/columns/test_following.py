@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cortex_runtime.columns import (
@@ -164,11 +164,15 @@ def test_a_batch_with_one_impossible_placing_changes_nothing(place: int, kernels
 @given(
     st.sampled_from([Kind.TAKE, Kind.JOIN]), st.integers(-2, 12), st.integers(0, 12), st.integers(0, 4),
 )  # fmt: skip
+@example(Kind.TAKE, 6, 12, 0)
+@example(Kind.TAKE, 6, 12, 4)
 @settings(max_examples=80, deadline=None)
 def test_a_placing_alone_follows_as_one_of_many_does(
     kernels: Kernels, restored: bool, kind: Kind, column: int, name: int, later: int
 ) -> None:
     alone, among = cortex_with(kernels, restored=restored), cortex_with(kernels, restored=restored)
+    for cortex in (alone, among):  # column 6 is empty now, and rests
+        cortex.apply(cortex.compete([Delete(identifier(6))])[1])
     before = everything_of(alone)
     bits = put(name, "eight").bits
     taken = (0, -1, bits) if kind == Kind.TAKE else ()
