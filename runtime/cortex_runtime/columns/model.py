@@ -16,6 +16,7 @@ Bits = npt.NDArray[np.uint16]
 ID_BYTES = 16
 MAX_HOPS = 3
 MAX_K = 1000
+MAX_UNITS = 1 << 40  # of a query's budget
 MAX_TYPES = 4096  # of relationships, that a cortex knows
 MAX_TYPE_BYTES = 256
 MAX_COLUMNS = 1 << 31

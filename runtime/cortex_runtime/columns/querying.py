@@ -16,9 +16,9 @@ from cortex_runtime.columns.encoding import Encoding
 from cortex_runtime.columns.filtering import UNIT, Filter, Purse, Where, check_where
 from cortex_runtime.columns.model import (
     ID_BYTES,
-    MAX_COLUMNS,
     MAX_HOPS,
     MAX_K,
+    MAX_UNITS,
     InvalidQueryError,
     QueryTooComplexError,
     fault_of_bits,
@@ -128,8 +128,8 @@ def _checked(cortex: Cortex, encodings: Sequence[Encoding], k: int, budget: int 
     budget = cortex.settings.budget if budget is None else budget
     if not is_whole(k, 1, MAX_K):
         raise InvalidQueryError(f"k {k!r} is not a whole number from 1 to {MAX_K}")
-    if not is_whole(budget, 1, MAX_COLUMNS):
-        raise InvalidQueryError(f"budget {budget!r} is not a whole number from 1 to {MAX_COLUMNS}")
+    if not is_whole(budget, 1, MAX_UNITS):
+        raise InvalidQueryError(f"budget {budget!r} is not a whole number from 1 to {MAX_UNITS}")
     for encoding in encodings:  # a kernel believes what it is given
         if fault := fault_of_bits(encoding.bits, 0):
             raise InvalidQueryError(fault)
