@@ -119,8 +119,11 @@ class Searcher:
         columns: how many there are.
         """
         self.make_scratch()
-        bits = queries[0] if len(queries) == 1 else np.concatenate(queries)
-        ends = np.array(list(accumulate([each.size for each in queries])), dtype=np.int64)
+        if len(queries) == 1:
+            bits, ends = queries[0], np.array([queries[0].size])
+        else:
+            bits = np.concatenate(queries)
+            ends = np.array(list(accumulate([each.size for each in queries])), dtype=np.int64)
         return self.kernels.find_many(self, concepts, bits, ends, columns, limit, most)
 
     def search(

@@ -16,9 +16,9 @@ Words = npt.NDArray[np.uint64]
 # Where a list is and what it brings: postings for each unit of weight, start in the arena, length, weight.
 PostingsList = tuple[float, int, int, int]
 
-FIRST_POSTINGS = 1024  # of the shortest lists, which are visited together
+FIRST_POSTINGS = 2048  # of the shortest lists, which are visited together
 _GROWN = 8  # times as many columns as when the best were looked at, and they are looked at again
-FEW_ROWS = 128  # are fetched sooner than one bitmap is looked at
+FEW_ROWS = 256  # are fetched sooner than one bitmap is looked at
 _A_STEP = 3000  # postings: what numpy spends on a step however short it is
 _POSTINGS_A_ROW = 30
 _SAMPLE = 16  # a share of all columns shows what the best of them may share
