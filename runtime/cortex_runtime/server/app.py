@@ -23,6 +23,8 @@ from cortex_runtime.server.requests import Request, Route, match, parse_position
 from cortex_runtime.server.service import Service
 
 JSON = ("content-type", "application/json")
+# After a body that nobody reads the connection is closed: another request must not be sent on it.
+CLOSE = ("connection", "close")
 NOWHERE = Route("-", "-", "public", "-", None, "")  # type: ignore[arg-type]
 log = structlog.get_logger()
 
@@ -56,9 +58,10 @@ class Application:
                 log.exception("request failed", request_id=request_id, route=route.path)
             status, body = failure.status, _explain(failure, request_id)
             self._audit_refusal(route, names, request, scope, failure, request_id)
-        protocol.response_bytes(
-            status, [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)], body
-        )
+        answer = [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)]
+        if request is None and headers.get("content-length", "0") != "0":
+            answer.append(CLOSE)
+        protocol.response_bytes(status, answer, body)
         self._measure(route, scope.method, status, begun)
 
     async def _admit(self, route: Route, tenant: str | None, scope: Scope) -> Caller:

@@ -199,6 +199,14 @@ def test_what_is_no_json_is_refused(node: Node, cortex: str, body: bytes) -> Non
     assert node.slots() == before
 
 
+def test_a_body_that_is_not_read_ends_the_connection(node: Node, cortex: str) -> None:
+    answer = node.send("PUT", "concepts/long", {"text": "x" * (1 << 20)}, cortex=cortex)
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+    for _ in range(20):
+        assert node.send("PUT", "concepts/long", {"text": "x" * (1 << 20)}, cortex=cortex).status_code == 413
+    assert "connection" not in node.send("GET", "concepts/nobody", cortex=cortex).headers
+
+
 def test_an_id_in_the_path_has_no_control_characters(node: Node, cortex: str) -> None:
     for name in ("x\n", "x\x00y", "\x7f", "x" * 257, "\x9b31mred", "a\x85b", "a\u2028b"):
         answer = node.send("PUT", f"concepts/{name}", TEXT, cortex=cortex)
