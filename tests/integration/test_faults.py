@@ -49,8 +49,8 @@ def test_a_region_without_the_primary_can_be_lost_too(running: Running) -> None:
 def test_a_drill_is_refused_when_the_deployment_is_not_healthy(running: Running) -> None:
     running.healthy()
     node = running.deployment.nodes[0].name
-    assert running.platform.kill_node(node).landed
     try:
+        assert running.platform.kill_node(node).landed
         running.run("status", expect=3)
         running.run("drill", "run", "node-loss", expect=5)
     finally:

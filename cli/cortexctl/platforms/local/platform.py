@@ -85,7 +85,10 @@ class LocalPlatform:
             first = processes.look(server.pid(node))
             hold.touch(mode=0o600)  # what supervisor starts in its place only waits
             landing = _kill(node, processes.freeze(lambda: _with_children(first)))
-            server.stop(node)
+            server.stop(node, wait=False)
+            # A signal between its fork and its exec is lost: what only waits is not asked, it is ended.
+            waiting = processes.look(server.pid(node))
+            processes.kill([waiting] if waiting else [])
         except NO_ANSWER as error:
             raise _no_supervisor(region, error) from error
         return landing
