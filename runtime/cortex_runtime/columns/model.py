@@ -58,11 +58,11 @@ class CortexSettings:
             raise ValueError(
                 f"radius {self.radius} and join_threshold {self.join_threshold} are shares, 0 to 1"
             )
-        for name, least in (("winners", 1), ("budget", 1), ("refractory", 0)):
-            if not is_whole(getattr(self, name), least, MAX_COLUMNS):
-                raise ValueError(
-                    f"{name} {getattr(self, name)!r} is not a whole number from {least} to {MAX_COLUMNS}"
-                )
+        for name, least, most in (
+            ("winners", 1, MAX_COLUMNS), ("budget", 1, MAX_UNITS), ("refractory", 0, MAX_COLUMNS),
+        ):  # fmt: skip
+            if not is_whole(value := getattr(self, name), least, most):
+                raise ValueError(f"{name} {value!r} is not a whole number from {least} to {most}")
         if not 1 <= self.capacity <= MAX_COLUMNS:
             raise ValueError(f"capacity {self.capacity} is at least 1 and at most {MAX_COLUMNS}")
         if self.quota is not None and self.quota < 0:

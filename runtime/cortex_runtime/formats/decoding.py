@@ -13,7 +13,8 @@ import msgspec
 
 
 def learn(module: Mapping[str, object]) -> None:
-    """Let msgspec learn the Structs among a module's globals."""
+    """Let msgspec learn the Structs that a module, of which these are the globals, defines."""
     for each in module.values():
-        if isinstance(each, type) and issubclass(each, msgspec.Struct):
+        is_struct = isinstance(each, type) and issubclass(each, msgspec.Struct)
+        if is_struct and each.__module__ == module["__name__"]:
             msgspec.json.Decoder(each)

@@ -59,7 +59,7 @@ class Application:
             status, body = failure.status, _explain(failure, request_id)
             self._audit_refusal(route, names, request, scope, failure, request_id)
         answer = [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)]
-        if request is None and headers.get("content-length", "0") != "0":
+        if request is None and _has_body(headers):
             answer.append(CLOSE)
         protocol.response_bytes(status, answer, body)
         self._measure(route, scope.method, status, begun)
@@ -125,6 +125,10 @@ class Application:
         metrics.duration.labels(route.path).observe(time.perf_counter() - begun)
         if route.action in ("concept.put", "batch") and status >= 500:
             metrics.allocation_failures.inc()
+
+
+def _has_body(headers: Any) -> bool:
+    return headers.get("content-length", "0") != "0" or headers.get("transfer-encoding") is not None
 
 
 async def _body(headers: Any, protocol: HTTPProtocol) -> bytes:

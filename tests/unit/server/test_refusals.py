@@ -205,6 +205,10 @@ def test_a_body_that_is_not_read_ends_the_connection(node: Node, cortex: str) ->
     for _ in range(20):
         assert node.send("PUT", "concepts/long", {"text": "x" * (1 << 20)}, cortex=cortex).status_code == 413
     assert "connection" not in node.send("GET", "concepts/nobody", cortex=cortex).headers
+    path = f"https://127.0.0.1:{node.port}/v1/tenants/acme/cortices/{cortex}/concepts/long"
+    headers = {"authorization": f"Bearer {node.keys['acme']}"}
+    chunks = node.http.put(path, content=iter([b"x" * (1 << 16)] * 40), headers=headers)
+    assert (chunks.status_code, chunks.headers["connection"]) == (413, "close")
 
 
 def test_an_id_in_the_path_has_no_control_characters(node: Node, cortex: str) -> None:
