@@ -9,6 +9,8 @@ from psycopg import sql
 
 DATABASE = "cortexkg"
 APPLICATION_ROLE = "cortex"
+# In this order, as the superuser; every statement may be repeated.
+SCHEMA = ("changes", "tenants", "keys", "audit", "append", "upkeep", "rights")
 
 
 def migrate(conninfo: str) -> None:
@@ -25,7 +27,8 @@ def migrate(conninfo: str) -> None:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
     with psycopg.connect(conninfo, dbname=DATABASE) as connection:
         connection.execute("set local synchronous_commit = local")
-        connection.execute(files(__package__).joinpath("schema.sql").read_bytes())
+        for part in SCHEMA:
+            connection.execute(files(__package__).joinpath("schema", f"{part}.sql").read_bytes())
 
 
 def _ensure_role(connection: psycopg.Connection) -> None:

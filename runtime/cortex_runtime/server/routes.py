@@ -6,7 +6,7 @@ from typing import Any
 
 from cortex_runtime.formats import messages as m
 from cortex_runtime.security.gateway import Audience
-from cortex_runtime.server import access, concepts, openapi, operations
+from cortex_runtime.server import access, auditing, concepts, keys, openapi, operations, tenants
 from cortex_runtime.server.requests import Handler, Route
 
 _CORTEX = "/v1/tenants/{tenant}/cortices/{cortex}"
@@ -46,22 +46,22 @@ def _of_operators() -> list[Route]:
 
     changed = {"audited": False}  # the event is in the change's own transaction
     return [
-        route("POST", "/v1/tenants", "tenant.onboard", operations.onboard, "Onboard a tenant",
+        route("POST", "/v1/tenants", "tenant.onboard", tenants.onboard, "Onboard a tenant",
               takes=m.OnboardRequest, gives=m.OnboardResponse, **changed),
-        route("GET", "/v1/tenants", "tenant.list", operations.list_tenants, "List tenants",
+        route("GET", "/v1/tenants", "tenant.list", tenants.list_tenants, "List tenants",
               gives=list[m.Tenant]),
-        route("GET", _TENANT, "tenant.show", operations.show_tenant, "Show a tenant", gives=m.Tenant),
-        route("POST", f"{_TENANT}/api-keys", "tenant.api-key", operations.make_api_key, "Make an API key",
+        route("GET", _TENANT, "tenant.show", tenants.show_tenant, "Show a tenant", gives=m.Tenant),
+        route("POST", f"{_TENANT}/api-keys", "tenant.api-key", tenants.make_api_key, "Make an API key",
               gives=m.ApiKeyResponse, **changed),
-        route("GET", f"{_TENANT}/keys", "key.list", operations.list_keys, "List data keys",
+        route("GET", f"{_TENANT}/keys", "key.list", keys.list_keys, "List data keys",
               gives=list[m.KeyVersion]),
-        route("POST", f"{_TENANT}/keys", "key.make", operations.make_key, "Make the next data key",
+        route("POST", f"{_TENANT}/keys", "key.make", keys.make_key, "Make the next data key",
               gives=m.KeyVersion, **changed),
-        route("POST", f"{_TENANT}/keys/{{version}}/prove", "key.prove", operations.prove_key,
+        route("POST", f"{_TENANT}/keys/{{version}}/prove", "key.prove", keys.prove_key,
               "Prove a data key in a region", gives=m.KeyVersion, **changed),
-        route("POST", f"{_TENANT}/keys/{{version}}/activate", "key.rotate", operations.activate_key,
+        route("POST", f"{_TENANT}/keys/{{version}}/activate", "key.rotate", keys.activate_key,
               "Seal with a proven data key from now on", gives=m.KeyVersion, **changed),
-        route("GET", "/v1/audit", "audit.trail", operations.audit_trail, "Read the audit log",
+        route("GET", "/v1/audit", "audit.trail", auditing.audit_trail, "Read the audit log",
               gives=list[m.AuditEvent], query=("tenant", "actor", "action", "result", "since", "limit")),
         route("GET", "/v1/health", "health", operations.health, "This node's report",
               gives=m.HealthReport, audited=False, query=("hashes",)),

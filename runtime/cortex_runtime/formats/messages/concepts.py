@@ -1,48 +1,27 @@
-"""Messages of the HTTP API: one struct for each body that is sent or received.
-
-The OpenAPI document is generated from these types, the server decodes into them, and the client
-returns them, so that the three cannot disagree. Unknown fields are refused.
-"""
+"""Concepts, relationships, batches and queries."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, field
 
 from cortex_runtime.formats import decoding
-
-MAX_BODY_BYTES = 1 << 20
-MAX_BATCH = 1000
-MAX_RELATIONSHIPS = 1000
-MAX_BUDGET = 10_000
-INHERITS = "inherits"  # the type of the relationship from a concept to its parent
-
-# Python's $ also stands before a last newline: hence what follows it.
-TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$(?!\n)")]
-CortexName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
-# No control characters, C1 and separators of lines and paragraphs included.
-PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
-ConceptId = Annotated[str, Meta(min_length=1, max_length=256, pattern=rf"^{PRINTABLE}+$(?!\n)")]
-RelationshipType = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^{PRINTABLE}+$(?!\n)")]
-Weight = Annotated[float, Meta(ge=1e-6, le=1.0)]
-Text = Annotated[str, Meta(min_length=1, max_length=1 << 16)]
-Vector = Annotated[list[float], Meta(min_length=1, max_length=65_535)]
-Scalar = str | int | float | bool
-OneOf = Annotated[list[Scalar], Meta(min_length=1, max_length=1024)]
-
-
-class Message(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Base of all messages: immutable, keyword-only, no unknown fields."""
-
-
-class Position(Message, frozen=True, kw_only=True):
-    """A place in a slot's change log. `seq` alone says nothing: a rewound log may use it again."""
-
-    slot: int
-    token: int
-    seq: int
+from cortex_runtime.formats.messages.base import (
+    INHERITS,
+    MAX_BATCH,
+    MAX_BUDGET,
+    MAX_RELATIONSHIPS,
+    ConceptId,
+    Message,
+    OneOf,
+    Position,
+    RelationshipType,
+    Scalar,
+    Text,
+    Vector,
+    Weight,
+)
 
 
 class Relationship(Message, frozen=True, kw_only=True):
@@ -62,8 +41,10 @@ class ConceptBody(Message, omit_defaults=True, frozen=True, kw_only=True):
 
     text: Text | None = None
     vector: Vector | None = None
-    properties: dict[str, Any] = {}
-    relationships: Annotated[list[Relationship], Meta(max_length=MAX_RELATIONSHIPS)] = []
+    properties: dict[str, Any] = field(default_factory=dict)
+    relationships: Annotated[list[Relationship], Meta(max_length=MAX_RELATIONSHIPS)] = field(
+        default_factory=list
+    )
     parent: ConceptId | None = None
 
     def __post_init__(self) -> None:
@@ -145,9 +126,9 @@ class Concept(Message, frozen=True, kw_only=True):
     column: int
     relationships: list[Relationship]
     key_version: int
-    own_properties: dict[str, Any] = {}
-    inherited: dict[str, str] = {}
-    ancestors: list[str] = []
+    own_properties: dict[str, Any] = field(default_factory=dict)
+    inherited: dict[str, str] = field(default_factory=dict)
+    ancestors: list[str] = field(default_factory=list)
     dimension: int = 0
     activation: float = 0.0
 
@@ -163,7 +144,7 @@ class QueryRequest(Message, frozen=True, kw_only=True):
     text: Text | None = None
     vector: Vector | None = None
     concept: ConceptId | None = None
-    where: Annotated[dict[str, Scalar | OneOf], Meta(max_length=16)] = {}
+    where: Annotated[dict[str, Scalar | OneOf], Meta(max_length=16)] = field(default_factory=dict)
     k: Annotated[int, Meta(ge=1, le=100)] = 10
     hops: Annotated[int, Meta(ge=0, le=3)] = 0
     decay: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
@@ -211,146 +192,6 @@ class QueryResponse(Message, frozen=True, kw_only=True):
     capped: bool
     cost: int
     position: Position
-
-
-class LoginRequest(Message, frozen=True, kw_only=True):
-    """Exchange an API key for a token."""
-
-    tenant: TenantName
-    api_key: Annotated[str, Meta(min_length=8, max_length=256)]
-
-
-class LoginResponse(Message, frozen=True, kw_only=True):
-    """A bearer token, bound to the tenant. `expires_in` is in seconds."""
-
-    token: str
-    session: str
-    expires_in: int
-
-
-class OnboardRequest(Message, frozen=True, kw_only=True):
-    """Make a tenant, or return the one that exists. Its key-encryption key is in the keyring already."""
-
-    tenant: TenantName
-    tier: Literal["free", "standard", "enterprise"] = "standard"
-    keyring_generation: Annotated[int, Meta(ge=1, lt=1 << 31)]
-
-
-class Tenant(Message, frozen=True, kw_only=True):
-    """A tenant as operators see it."""
-
-    tenant: str
-    tier: str
-    state: str
-    created_at: str
-    key_version: int
-    concepts: int
-
-
-class OnboardResponse(Message, frozen=True, kw_only=True):
-    """`api_key` is shown once, at creation alone."""
-
-    tenant: Tenant
-    created: bool
-    api_key: str | None = None
-
-
-class ApiKeyResponse(Message, frozen=True, kw_only=True):
-    """A further API key of a tenant, shown once."""
-
-    tenant: str
-    api_key: str
-
-
-class KeyVersion(Message, frozen=True, kw_only=True):
-    """A version of a tenant's data key. `proven` names the regions that opened its check value."""
-
-    version: int
-    state: Literal["PENDING", "ACTIVE", "DECRYPT_ONLY", "RETIRING", "DESTROYED"]
-    kek_version: int
-    created_at: str
-    activated_at: str | None
-    proven: list[str]
-    concepts: int
-
-
-class AuditEvent(Message, frozen=True, kw_only=True):
-    """One entry of the audit log."""
-
-    id: str
-    sequence: int
-    at: str
-    tenant: str | None
-    actor: str
-    session: str | None
-    address: str
-    agent: str
-    action: str
-    resource: str
-    result: str
-    reason: str | None
-    request_id: str
-
-
-class SlotReport(Message, frozen=True, kw_only=True):
-    """A slot that holds concepts, as one node sees it. `digest` is its arrays' hash, if asked for."""
-
-    slot: int
-    owner: bool
-    position: Position
-    digest: str
-
-
-class ConsolidationReport(Message, frozen=True, kw_only=True):
-    """Items of consolidation that wait, and were done since the start; seconds of the longest slice."""
-
-    backlog: int
-    done: int
-    longest_slice: float
-
-
-class HealthReport(Message, frozen=True, kw_only=True):
-    """What a node says of itself. `lag` is seconds behind the primary, null when it cannot know."""
-
-    deployment: str
-    node: str
-    region: str
-    version: str
-    status: Literal["healthy", "degraded", "draining"]
-    reasons: list[str]
-    role: Literal["owner", "replica"]
-    primary_region: str | None
-    owned: int
-    held: int
-    lag: float | None
-    columns: int
-    concepts: int
-    relationships: int
-    pending_relationships: int
-    queue: int
-    consolidation: ConsolidationReport
-    kernels: Literal["numpy", "numba"]
-    uptime: float
-    slots: list[SlotReport]
-
-
-class ErrorDetail(Message, frozen=True, kw_only=True):
-    """A stable code for programs, a sentence for people, and what finds the request in the logs."""
-
-    code: str
-    message: str
-    request_id: str
-
-
-class ErrorResponse(Message, frozen=True, kw_only=True):
-    """The body of every answer that is not 2xx."""
-
-    error: ErrorDetail
-
-
-def encode(message: object) -> bytes:
-    """Return the JSON of a message."""
-    return msgspec.json.encode(message)
 
 
 decoding.learn(globals())

@@ -1,0 +1,84 @@
+-- Nodes, owners, the change log and the state that it makes.
+
+create table if not exists node (
+    name text primary key,
+    region text not null,
+    address text not null,
+    state text not null,
+    heartbeat timestamptz not null,
+    timeline int not null
+);
+
+create table if not exists slot_owner (
+    slot smallint primary key,
+    node text,
+    token bigint not null default 0
+);
+insert into slot_owner (slot) select generate_series(0, 1023) on conflict do nothing;
+
+-- The end of each slot's log. It outlives the log's partitions, and followers poll it.
+create table if not exists slot_head (
+    slot smallint primary key,
+    seq bigint not null,
+    token bigint not null,
+    digest bytea not null
+) with (fillfactor = 40);
+
+create table if not exists change (
+    slot smallint not null,
+    seq bigint not null,
+    token bigint not null,
+    at timestamptz not null default clock_timestamp(),
+    tenant text not null,
+    cortex text not null,
+    entry bytea not null,
+    digest bytea not null,
+    primary key (slot, seq, at)
+) partition by range (at);
+create table if not exists change_default partition of change default;
+
+create table if not exists cortex (
+    slot smallint not null,
+    tenant text not null,
+    name text not null,
+    operations bigint not null,
+    primary key (tenant, name)
+) with (fillfactor = 40);
+create index if not exists cortex_slot on cortex (slot);
+
+create table if not exists concept (
+    slot smallint not null,
+    tenant text not null,
+    cortex text not null,
+    id bytea not null,
+    col int not null,
+    operation bigint not null,
+    seq bigint not null,
+    key_version int not null,
+    entry bytea not null,
+    primary key (slot, tenant, id)
+);
+
+create table if not exists relationship (
+    slot smallint not null,
+    tenant text not null,
+    cortex text not null,
+    source bytea not null,
+    type bytea not null,
+    target bytea not null,
+    seq bigint not null,
+    key_version int not null,
+    entry bytea not null,
+    primary key (slot, tenant, source, type, target)
+);
+create index if not exists relationship_target on relationship (slot, tenant, target);
+
+create table if not exists idempotency (
+    tenant text not null,
+    key bytea not null,
+    body_mac bytea not null,
+    answer bytea not null,
+    at timestamptz not null default clock_timestamp(),
+    primary key (tenant, key)
+);
+create index if not exists idempotency_at on idempotency (at);

@@ -1,0 +1,40 @@
+"""What handlers of operators share: a change to the tables that every node copies, and its event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg.types.json import Jsonb
+
+from cortex_runtime.changelog.database import Connection
+from cortex_runtime.security.directory import WrappedKey
+from cortex_runtime.server.errors import RequestError
+
+if TYPE_CHECKING:
+    from cortex_runtime.server.requests import Request
+    from cortex_runtime.server.service import Service
+
+CALL_TIMEOUT = 3.0
+TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\''
+
+
+async def changed(connection: Connection, service: Service, request: Request) -> None:
+    """Tell all nodes that the directory changed, and write the event, in the same transaction."""
+    await connection.execute("update directory set version = version + 1")
+    await connection.execute("select audit_append(%s)", [Jsonb([service.event(request, "done")])])
+
+
+async def prove(connection: Connection, service: Service, tenant: str, version: int) -> None:
+    """Open a version with this region's keyring, and record that. Raises RequestError (conflict)."""
+    cursor = await connection.execute(
+        "select version, state, kek_version, wrapped, check_value from data_key"
+        " where tenant = %s and version = %s",
+        [tenant, version], binary=True,
+    )  # fmt: skip
+    row = await cursor.fetchone()
+    if row is None or not service.directory.opens(tenant, WrappedKey(*row)):
+        raise RequestError("conflict", f"Region {service.config.region} cannot open version {version}.")
+    await connection.execute(
+        "insert into key_proof (tenant, version, region) values (%s, %s, %s) on conflict do nothing",
+        [tenant, version, service.config.region],
+    )
