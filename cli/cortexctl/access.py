@@ -12,7 +12,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cortex_runtime.client import ApiError, Client, ClientError, ConnectionFailed
+from cortex_runtime.formats import tokenkeys
 from cortex_runtime.formats.messages import LoginRequest, LoginResponse
+from cortex_runtime.formats.tokenkeys import TokenKeys, TokenKeysError
 from cortex_runtime.formats.tokens import LIFETIME, mint_operator_token
 from cortexctl import credentials
 from cortexctl.deployment import Deployment
@@ -35,12 +37,12 @@ def operator(
 
     It has the operator's certificate, so that a node's own listener lets it in too.
     """
-    key = _signing_key(deployment.operator_directory / "signing.key")
+    keys = _token_keys(deployment.operator_directory / "token-keys.json")
     actor = os.environ.get("SUDO_USER") or getpass.getuser()
     certificate = (deployment.operator_directory / "tls.crt", deployment.operator_directory / "tls.key")
     return open_client(
         deployment, url=url, certificate=certificate, timeout=timeout, deadline=deadline,
-        token=_Renewed(lambda: (mint_operator_token(key, actor), LIFETIME)),
+        token=_Renewed(lambda: (mint_operator_token(keys, actor), LIFETIME)),
     )  # fmt: skip
 
 
@@ -134,7 +136,7 @@ def explain(deployment: Deployment, error: ClientError) -> CortexctlError:
         Refused if error.code in REFUSED else UsageError if error.code in WRONG else CortexctlError
     )
     todo = {
-        "unauthenticated": "Check the API key, or have another made by cortexctl tenant api-key.",
+        "unauthenticated": "Check the API key, or have another made by cortexctl api-key make.",
         "not_found": "Check the names; cortexctl tenant list shows the tenants.",
         "unavailable": "Nothing was changed. Look at cortexctl status, and repeat it later.",
         "rate_limited": "Nothing was changed. Repeat it more slowly.",
@@ -171,10 +173,10 @@ class _Renewed:
         self._renew_at, self._ends_at = now + 0.6 * lifetime, now + lifetime
 
 
-def _signing_key(path: Path) -> bytes:
+def _token_keys(path: Path) -> TokenKeys:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return tokenkeys.parse(path.read_bytes())
+    except (OSError, TokenKeysError) as error:
         raise Refused(
             "You cannot act as an operator of this deployment.", why=str(error),
             todo="Run it as the user that ran cortexctl up; run up again when the file is missing.",

@@ -44,7 +44,7 @@ def api_key(deployment: Deployment, tenant: str, *, file: Path | None = None) ->
     raise Refused(
         f"There is no API key of tenant {tenant!r} here.",
         why=f"{path()} has none for deployment {deployment.name!r} ({deployment.id}).",
-        todo=f"Give --api-key-file or {ENVIRONMENT}, or have one made: cortexctl tenant api-key {tenant}.",
+        todo=f"Give --api-key-file or {ENVIRONMENT}, or have one made: cortexctl api-key make {tenant}.",
     )
 
 
@@ -105,7 +105,7 @@ def _damaged(place: Path, why: str) -> Refused:
     return Refused(
         f"{place} is damaged.",
         why=why,
-        todo="Mend it, or move it away and have new API keys made (tenant api-key).",
+        todo="Mend it, or move it away and have new API keys made (cortexctl api-key make).",
     )
 
 

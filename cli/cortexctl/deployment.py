@@ -122,7 +122,7 @@ class Deployment:
 
     @property
     def operator_directory(self) -> Path:
-        """tls.crt, tls.key (client certificate) and signing.key (Ed25519, PKCS 8 PEM) of the operator."""
+        """tls.crt, tls.key (client certificate) and token-keys.json (formats.tokenkeys) of the operator."""
         return self.directory / "operator"
 
     @property

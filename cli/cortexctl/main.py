@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortexctl.commands import audit, concept, deployment, drill, failover, key, query, tenant
+from cortexctl.commands import api_key, audit, concept, deployment, drill, failover, key, query, tenant
 from cortexctl.errors import CortexctlError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 for group, name in (
     (tenant.app, "tenant"),
+    (api_key.app, "api-key"),
     (concept.app, "concept"),
     (key.app, "key"),
     (audit.app, "audit"),

@@ -50,11 +50,10 @@ class DatabaseConfig(_Section, frozen=True, kw_only=True):
 
 
 class TokenConfig(_Section, frozen=True, kw_only=True):
-    """PEM files: the nodes' signing key with its public half, and the operators' public key."""
+    """Files of token keys (see formats.tokenkeys): the nodes' own, and the operators' public halves."""
 
-    signing_key: Path
-    signing_public: Path
-    operator_public: Path
+    node: Path
+    operator: Path
 
 
 class NodeConfig(_Section, frozen=True, kw_only=True):
@@ -69,6 +68,7 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
     database: DatabaseConfig
     tokens: TokenConfig
     keyring: Path
+    rbac: Path
     log: Path
     snapshots: Path  # directory of this node's own
     objects: str | None = None  # URL of its region's object store (see objectstore)

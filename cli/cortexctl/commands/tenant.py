@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from cortexctl import render
-from cortexctl.commands.options import ApiKeyFile, Cortex, DryRun, OutputOption, Tenant
+from cortexctl.commands import asking
+from cortexctl.commands.options import ApiKeyFile, Cortex, DryRun, OutputOption, Tenant, Yes
 from cortexctl.render import Output
 
-app = typer.Typer(help="Tenants: onboard, import, list, tokens and API keys.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tenants: onboard, quota, suspend, resume, import, list, tokens.", no_args_is_help=True
+)
 
 COLUMNS = ("tenant", "tier", "state", "concepts", "key_version", "created_at")
+Concepts = Annotated[int | None, typer.Option("--concepts", help="At most so many concepts.")]
+Columns = Annotated[int | None, typer.Option("--columns", help="At most so many columns.")]
+Storage = Annotated[int | None, typer.Option("--storage", help="At most so many bytes of entries.")]
+Requests = Annotated[int | None, typer.Option("--requests", help="At most so many requests a second.")]
 NoSave = Annotated[bool, typer.Option("--no-save", help="Do not keep the API key in the credentials file.")]
-
-
-class Tier(StrEnum):
-    """What a tenant may use."""
-
-    FREE = "free"
-    STANDARD = "standard"
-    ENTERPRISE = "enterprise"
 
 
 @app.command()
@@ -30,7 +29,11 @@ def onboard(
     context: typer.Context,
     tenant: Tenant,
     *,
-    tier: Annotated[Tier, typer.Option("--tier", help="What the tenant may use.")] = Tier.STANDARD,
+    tier: Annotated[str, typer.Option("--tier", help="free, standard or enterprise.")] = "standard",
+    concepts: Concepts = None,
+    columns: Columns = None,
+    storage: Storage = None,
+    requests: Requests = None,
     no_save: NoSave = False,
     dry_run: DryRun = False,
     output: OutputOption = Output.TABLE,
@@ -39,6 +42,7 @@ def onboard(
     from cortexctl import access, credentials, deployment, inputs, locking, tenants  # noqa: PLC0415
 
     tenant = inputs.tenant(tenant)
+    quota = tenants.quota_of(tier, tenants.QuotaWish(concepts, columns, storage, requests))
     here = deployment.load(context.obj)
     with access.explained(here), access.operator(here) as client:
         if dry_run:
@@ -46,12 +50,12 @@ def onboard(
             return
         with locking.lock(here.name, f"tenant onboard {tenant}"):
             change = tenants.add_tenant(here, tenant)
-            done = tenants.onboard(client, tenant, tier.value, change.generation)
+            done = tenants.onboard(client, tenant, tier, quota, change.generation)
             saved = credentials.save(here, tenant, done.api_key) if done.api_key and not no_save else None
-    shown = {**render.plain(done.tenant), "created": done.created, "api_key": done.api_key}
+    shown = {**_flat(done.tenant), "created": done.created, "api_key": done.api_key}
     render.data({**shown, "saved": saved and str(saved)}, output)
     if not done.created and credentials.saved(here, tenant) is None:
-        render.note(f"Its API key is not kept here; cortexctl tenant api-key {tenant} makes another.")
+        render.note(f"Its API key is not kept here; cortexctl api-key make {tenant} makes another.")
 
 
 @app.command("list")
@@ -61,7 +65,7 @@ def list_(context: typer.Context, *, output: OutputOption = Output.TABLE) -> Non
 
     here = deployment.load(context.obj)
     with access.explained(here), access.operator(here) as client:
-        render.data(render.plain(tenants.show_all(client)), output, columns=COLUMNS)
+        render.data([_flat(one) for one in tenants.show_all(client)], output, columns=COLUMNS)
 
 
 @app.command()
@@ -72,7 +76,7 @@ def show(context: typer.Context, tenant: Tenant, *, output: OutputOption = Outpu
     tenant = inputs.tenant(tenant)
     here = deployment.load(context.obj)
     with access.explained(here), access.operator(here) as client:
-        render.data(render.plain(tenants.show(client, tenant)), output)
+        render.data(_flat(tenants.show(client, tenant)), output)
 
 
 @app.command()
@@ -97,19 +101,85 @@ def token(
         render.data(render.plain(answer), output)
 
 
-@app.command("api-key")
-def api_key(
-    context: typer.Context, tenant: Tenant, *, no_save: NoSave = False, output: OutputOption = Output.TABLE
+@app.command()
+def quota(
+    context: typer.Context,
+    tenant: Tenant,
+    *,
+    tier: Annotated[str | None, typer.Option("--tier", help="Take this tier and its quota.")] = None,
+    concepts: Concepts = None,
+    columns: Columns = None,
+    storage: Storage = None,
+    requests: Requests = None,
+    dry_run: DryRun = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
-    """Make a further API key of a tenant, as an operator. It is shown once; the others stay good."""
-    from cortexctl import access, credentials, deployment, inputs, tenants  # noqa: PLC0415
+    """Give a tenant another tier, or a quota of its own. What it has beyond stays; no more can come."""
+    from cortexctl import access, deployment, inputs, tenants  # noqa: PLC0415
 
     tenant = inputs.tenant(tenant)
     here = deployment.load(context.obj)
+    wish = tenants.QuotaWish(concepts, columns, storage, requests)
     with access.explained(here), access.operator(here) as client:
-        key = tenants.further_api_key(client, tenant)
-    saved = None if no_save else str(credentials.save(here, tenant, key))
-    render.data({"tenant": tenant, "api_key": key, "saved": saved}, output)
+        known = tenants.show(client, tenant)
+        wanted = tenants.quota_of(tier, wish) if tier else tenants.with_wish(known.quota, wish)
+        if dry_run:
+            render.data({"tenant": tenant, "tier": tier or known.tier, **render.plain(wanted)}, output)
+            return
+        render.data(_flat(tenants.set_quota(client, tenant, tier or known.tier, wanted)), output)
+
+
+@app.command()
+def suspend(
+    context: typer.Context, tenant: Tenant, *, yes: Yes = False, dry_run: DryRun = False,
+    output: OutputOption = Output.TABLE,
+) -> None:  # fmt: skip
+    """Shut a tenant out: its tokens are refused within seconds, nobody logs in. Its data stay."""
+    _switch(context, tenant, "suspend", yes=yes, dry_run=dry_run, output=output)
+
+
+@app.command()
+def resume(
+    context: typer.Context, tenant: Tenant, *, dry_run: DryRun = False, output: OutputOption = Output.TABLE
+) -> None:
+    """Let a suspended tenant in again. Tokens from before stay refused."""
+    _switch(context, tenant, "resume", yes=True, dry_run=dry_run, output=output)
+
+
+@app.command("identity-provider")
+def identity_provider(
+    context: typer.Context,
+    tenant: Tenant,
+    *,
+    issuer: Annotated[str | None, typer.Option("--issuer", help="The provider's issuer: https://...")] = None,
+    client_id: Annotated[str, typer.Option("--client-id", help="Our client there.")] = "cortexkg",
+    role_claim: Annotated[str, typer.Option("--role-claim", help="The claim that gives roles.")] = "groups",
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help="VALUE=ROLE, in order: who has VALUE gets ROLE.")
+    ] = None,
+    ca: Annotated[Path | None, typer.Option("--ca", help="PEM of the CA of its certificate.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Have none any more.")] = False,
+    dry_run: DryRun = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Say where a tenant's people log in by OpenID Connect (cortexctl login)."""
+    from cortexctl import access, deployment, inputs, tenants  # noqa: PLC0415
+    from cortexctl.errors import UsageError  # noqa: PLC0415
+
+    tenant = inputs.tenant(tenant)
+    if remove == (issuer is not None):
+        raise UsageError("Give either --issuer or --remove.", todo="See --help.")
+    wanted = None if issuer is None else tenants.described(issuer, client_id, role_claim, role or [], ca)
+    here = deployment.load(context.obj)
+    with access.explained(here), access.operator(here) as client:
+        tenants.show(client, tenant)
+        if not dry_run and wanted is not None:
+            tenants.set_identity_provider(client, tenant, wanted)
+        elif not dry_run:
+            tenants.remove_identity_provider(client, tenant)
+    render.data(
+        {"tenant": tenant, **(render.plain(wanted) if wanted else {"identity_provider": None})}, output
+    )
 
 
 @app.command("import")
@@ -146,3 +216,28 @@ def import_(
             batch=batch, restart=restart, patience=patience,
         )  # fmt: skip
     render.data(render.plain(summary), output)
+
+
+def _switch(
+    context: typer.Context, tenant: str, verb: str, *, yes: bool, dry_run: bool, output: Output
+) -> None:
+    from cortexctl import access, deployment, inputs, tenants  # noqa: PLC0415
+
+    tenant = inputs.tenant(tenant)
+    here = deployment.load(context.obj)
+    with access.explained(here), access.operator(here) as client:
+        known = tenants.show(client, tenant)
+        if dry_run:
+            render.note(f"Would {verb} tenant {tenant!r}, which is {known.state}.")
+            return
+        asking.confirm(f"{verb.capitalize()} tenant {tenant!r}?", yes=yes)
+        render.data(
+            _flat({"suspend": tenants.suspend, "resume": tenants.resume}[verb](client, tenant)), output
+        )
+
+
+def _flat(tenant: Any) -> dict[str, Any]:
+    """Return a tenant with its usage beside its quota, as one row."""
+    shown = render.plain(tenant)
+    usage, quota = shown.pop("usage"), shown.pop("quota")
+    return {**shown, **usage, **{f"{name}_quota": value for name, value in quota.items()}}

@@ -37,7 +37,7 @@ def await_agreement(deployment: Deployment, seconds: float, timeline: Timeline) 
 
     def agreed() -> bool:
         try:
-            stored = sum(tenant.concepts for tenant in tenants.show_all(operator))
+            stored = sum(tenant.usage.concepts for tenant in tenants.show_all(operator))
         except ClientError as error:
             left[:] = [f"What is stored cannot be read: {error}"]
             return False

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from cortex_runtime.formats import decoding
+from cortexctl import policies
 from cortexctl.errors import Refused, UsageError
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -74,15 +75,8 @@ class Scenario(_Part, frozen=True, kw_only=True):
 
 
 def directory() -> Path:
-    """Return where the scenarios are: policies/drills of the checkout. Raises Refused."""
-    for parent in Path(__file__).resolve().parents:
-        if (found := parent / "policies" / "drills").is_dir():
-            return found
-    raise Refused(
-        "There are no drill scenarios.",
-        why="policies/drills is missing.",
-        todo="Run cortexctl from its checkout.",
-    )
+    """Return where the scenarios are. Raises Refused."""
+    return policies.find("drills")
 
 
 def load_all() -> tuple[Scenario, ...]:

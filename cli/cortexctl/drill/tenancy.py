@@ -32,7 +32,7 @@ def prepare(deployment: Deployment) -> Callable[[], str]:
     with access.operator(deployment) as operator:
         key = _onboarded(deployment, operator) or _kept(place)
         if key is None or not _works(deployment, key):
-            key = tenants.further_api_key(operator, TENANT)
+            key = tenants.make_api_key(operator, TENANT, role="writer").api_key
     durable.write(place, key.encode())
     return access.token_source(deployment, TENANT, key)
 
@@ -69,7 +69,9 @@ def node_doors(deployment: Deployment, token: Callable[[], str]) -> dict[str, Cl
 
 def _onboarded(deployment: Deployment, operator: Client) -> str | None:
     change = tenants.add_tenant(deployment, TENANT)
-    return tenants.onboard(operator, TENANT, "standard", change.generation).api_key
+    return tenants.onboard(
+        operator, TENANT, "standard", tenants.quota_of("standard"), change.generation
+    ).api_key
 
 
 def _kept(place: Path) -> str | None:

@@ -1,16 +1,40 @@
-"""Tenants: their keys in the keyrings, onboarding, API keys."""
+"""Tenants: their keys in the keyrings, onboarding, quotas, API keys, where their people log in."""
 
+from cortexctl.tenants.apikeys import api_keys, make_api_key, revoke_api_key
+from cortexctl.tenants.identity import described, remove_identity_provider, set_identity_provider
 from cortexctl.tenants.keyrings import KeyringChange, add_tenant
-from cortexctl.tenants.onboarding import Onboarded, Planned, further_api_key, onboard, preview, show, show_all
+from cortexctl.tenants.onboarding import (
+    Onboarded,
+    Planned,
+    onboard,
+    preview,
+    resume,
+    set_quota,
+    show,
+    show_all,
+    suspend,
+)
+from cortexctl.tenants.tiers import QuotaWish, quota_of, with_wish
 
 __all__ = [
     "KeyringChange",
     "Onboarded",
     "Planned",
+    "QuotaWish",
     "add_tenant",
-    "further_api_key",
+    "api_keys",
+    "described",
+    "make_api_key",
     "onboard",
     "preview",
+    "quota_of",
+    "remove_identity_provider",
+    "resume",
+    "revoke_api_key",
+    "set_identity_provider",
+    "set_quota",
     "show",
     "show_all",
+    "suspend",
+    "with_wish",
 ]

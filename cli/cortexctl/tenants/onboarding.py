@@ -1,17 +1,14 @@
-"""Making tenants, and what operators see of them."""
+"""Making tenants, what operators see of them, and what they may have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from cortex_runtime.client import Client
-from cortex_runtime.formats.messages import ApiKeyResponse, OnboardRequest, OnboardResponse, Tenant
+from cortex_runtime.formats.messages import OnboardRequest, OnboardResponse, Quota, QuotaRequest, Tenant
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
 from cortexctl.tenants.keyrings import planned
-
-Tier = Literal["free", "standard", "enterprise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +31,18 @@ class Planned:
     would_write: tuple[str, ...]
 
 
-def onboard(client: Client, tenant: str, tier: Tier, generation: int) -> Onboarded:
+def onboard(client: Client, tenant: str, tier: str, quota: Quota, generation: int) -> Onboarded:
     """Make a tenant, or return the one that exists.
 
     Raises Refused when that one has another tier, and ClientError.
     """
-    request = OnboardRequest(tenant=tenant, tier=tier, keyring_generation=generation)
+    request = OnboardRequest(tenant=tenant, tier=tier, quota=quota, keyring_generation=generation)
     answer = client.request("POST", "/v1/tenants", request, type=OnboardResponse)
     if answer.tenant.tier != tier:
         raise Refused(
             f"Tenant {tenant!r} exists with tier {answer.tenant.tier}.",
             why=f"Onboarding does not change it to {tier}.",
-            todo=f"Repeat it with --tier {answer.tenant.tier}, or leave it.",
+            todo=f"Change it by cortexctl tenant quota {tenant} --tier {tier}.",
         )
     return Onboarded(answer.tenant, answer.created, answer.api_key)
 
@@ -67,6 +64,17 @@ def show_all(client: Client) -> list[Tenant]:
     return client.request("GET", "/v1/tenants", type=list[Tenant])
 
 
-def further_api_key(client: Client, tenant: str) -> str:
-    """Make another API key of a tenant. Raises ClientError."""
-    return client.request("POST", f"/v1/tenants/{tenant}/api-keys", type=ApiKeyResponse).api_key
+def set_quota(client: Client, tenant: str, tier: str, quota: Quota) -> Tenant:
+    """Give a tenant another tier and quota. Raises ClientError."""
+    request = QuotaRequest(tier=tier, quota=quota)
+    return client.request("PUT", f"/v1/tenants/{tenant}/quota", request, type=Tenant)
+
+
+def suspend(client: Client, tenant: str) -> Tenant:
+    """Shut a tenant out. Raises ClientError."""
+    return client.request("POST", f"/v1/tenants/{tenant}/suspend", type=Tenant)
+
+
+def resume(client: Client, tenant: str) -> Tenant:
+    """Let a suspended tenant in again. Raises ClientError."""
+    return client.request("POST", f"/v1/tenants/{tenant}/resume", type=Tenant)

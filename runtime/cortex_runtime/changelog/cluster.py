@@ -6,6 +6,7 @@ stops when the loop has really stopped, because a node that cannot serve must no
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -22,16 +23,17 @@ SILENCE = 2.0
 FORGOTTEN = 15.0
 _TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
 _BEAT = f"""
-    insert into node (name, region, address, state, heartbeat, timeline)
-    values (%s, %s, %s, %s, clock_timestamp(), {_TIMELINE})
+    insert into node (name, region, address, state, usage, heartbeat, timeline)
+    values (%s, %s, %s, %s, %s::jsonb, clock_timestamp(), {_TIMELINE})
     on conflict (name) do update set region = excluded.region, address = excluded.address,
-        state = excluded.state, heartbeat = excluded.heartbeat, timeline = excluded.timeline
+        state = excluded.state, usage = excluded.usage, heartbeat = excluded.heartbeat,
+        timeline = excluded.timeline
 """  # noqa: S608 - the only thing put in is the constant above
 _MEMBERS = f"""
     select name, region, address, state,
            case when timeline = {_TIMELINE} then extract(epoch from clock_timestamp() - heartbeat)::float8
                 else 'infinity' end,
-           extract(epoch from clock_timestamp() - heartbeat)::float8,
+           extract(epoch from clock_timestamp() - heartbeat)::float8, usage,
            (select sum(token) from slot_owner)::bigint
     from node
 """  # noqa: S608
@@ -43,7 +45,7 @@ class Member:
     """A node as the primary knows it.
 
     `age` is seconds since its heartbeat; `silence` the same, infinite when that is of an earlier timeline.
-    `state` is loading, ready or draining.
+    `state` is loading, ready or draining. `usage`: requests a second that it was asked, by tenant.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Member:
     state: str
     silence: float
     age: float
+    usage: dict[str, float] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
@@ -90,9 +93,9 @@ class View:
 async def observe(connection: Connection, previous: View, config: NodeConfig) -> View:
     """Return the present view, read from the primary. The map of owners is read when it changed."""
     rows = await (await connection.execute(_MEMBERS)).fetchall()
-    members = {row[0]: Member(*row[:6]) for row in rows}
+    members = {row[0]: Member(*row[:7]) for row in rows}
     owners = previous.owners
-    if not owners or not rows or sum(token for _, token in owners) != rows[0][6]:
+    if not owners or not rows or sum(token for _, token in owners) != rows[0][7]:
         fetched = await connection.execute("select node, token from slot_owner order by slot")
         owners = tuple(await fetched.fetchall())
     return View(members, owners, region_of(connection, config.database))
@@ -103,6 +106,7 @@ class Heartbeat:
 
     def __init__(self, config: NodeConfig, conninfo: str) -> None:
         self.state = "loading"
+        self.usage: dict[str, float] = {}  # requests a second by tenant, told to the other nodes
         self._config = config
         self._conninfo = conninfo
         self._renewed = float("-inf")
@@ -143,7 +147,9 @@ class Heartbeat:
                     self._beating = connection, time.monotonic()
                     connection.execute("set synchronous_commit = off")
                 self._beating = connection, begun
-                connection.execute(_BEAT, [here.name, here.region, here.address, self.state])
+                connection.execute(
+                    _BEAT, [here.name, here.region, here.address, self.state, json.dumps(self.usage)]
+                )
                 self._renewed = begun
             except psycopg.Error as error:
                 log.warning("heartbeat failed", error=str(error).strip())

@@ -23,7 +23,7 @@ APPEND_TIMEOUT = 3.0
 MAX_OPERATIONS = 1000
 MAX_BATCH_BYTES = 4 << 20
 MAX_QUEUED_BYTES = 64 << 20
-NOT_OWNER, HEAD_MOVED, KEY_NOT_IN_USE = "CX001", "CX002", "CX003"
+NOT_OWNER, HEAD_MOVED, KEY_NOT_IN_USE, OVER_QUOTA = "CX001", "CX002", "CX003", "CX004"
 log = structlog.get_logger()
 
 
@@ -33,6 +33,10 @@ class NotOwner(Exception):
 
 class OutcomeUnknown(Exception):
     """The append may or may not be durable. The same idempotency key tells later."""
+
+
+class _TriedApart(Exception):
+    """One of several writes is refused, and which one is found by trying each by itself."""
 
 
 class Owner:
@@ -94,6 +98,8 @@ class Owner:
                 self._fail(batch, OutcomeUnknown(str(error)))
             except NotOwner as error:
                 self._fail(batch, error)
+            except _TriedApart:
+                alone = len(batch)
             except Exception as error:
                 log.exception("append failed", slot=self.slot.number, writes=len(batch))
                 if len(batch) == 1:
@@ -132,9 +138,12 @@ class Owner:
         except psycopg.Error as error:
             if error.sqlstate in (NOT_OWNER, HEAD_MOVED):
                 raise NotOwner(str(error)) from error
-            if error.sqlstate != KEY_NOT_IN_USE:
+            if error.sqlstate == OVER_QUOTA:
+                self._over_quota(plan.writes, error)
+            elif error.sqlstate == KEY_NOT_IN_USE:
+                await self._renew_keys(plan.writes)
+            else:
                 raise
-            await self._renew_keys(plan.writes)
         else:
             async with self.slot.changing:  # its arrays may just be copied
                 self._apply(plan, digest)
@@ -186,6 +195,13 @@ class Owner:
                         write.fail(rejection)
                     else:
                         write.succeed(answer)
+
+    def _over_quota(self, writes: list[Write], error: psycopg.Error) -> None:
+        """Refuse a write that is more than its tenant may have; of several each is tried by itself."""
+        if len(writes) > 1:
+            raise _TriedApart
+        reached = error.diag.message_primary
+        self._answer(writes, Rejected("quota", f"The tenant's quota of {reached} is reached."))
 
     async def _renew_keys(self, writes: list[Write]) -> None:
         async with self._primary.connection(APPEND_TIMEOUT) as connection:

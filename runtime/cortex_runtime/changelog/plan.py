@@ -109,6 +109,7 @@ class PlannedChange:
     tenant: str
     cortex: str
     operations: int
+    columns: int
     entry: ChangeEntry
     sealed: bytes
     digest: bytes
@@ -147,7 +148,8 @@ class Plan:
     sealed_answers: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
 
     statement = (
-        "select append(%s::smallint, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], %s::bytea[], %s,"
+        "select append(%s::smallint, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], %s::int[],"
+        " %s::bytea[], %s,"
         " %s::int[], %s::bytea[], %s::int[], %s::bigint[], %s::bytea[], %s::int[], %s::bytea[], %s::bytea[],"
         " %s::int[], %s::bytea[], %s::int[], %s::bytea[],"
         " %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s)"
@@ -164,7 +166,8 @@ class Plan:
         return [
             self.slot.number, node, self.token, self.slot.seq, self.slot.digest,
             [x.tenant for x in self.changes], [x.cortex for x in self.changes],
-            [x.operations for x in self.changes], [x.sealed for x in self.changes],
+            [x.operations for x in self.changes], [x.columns for x in self.changes],
+            [x.sealed for x in self.changes],
             Jsonb([{"tenant": tenant, "version": version} for tenant, version in sorted(versions)]),
             [number[k[0], v.cortex] for k, v in c], [k[1] for k, _ in c], [v.column for _, v in c],
             [v.operation for _, v in c], [v.entry for _, v in c],
@@ -285,7 +288,11 @@ class _Planner:
         place = change_place(self._tenant, self._cortex, slot.number, seq)
         sealed = self._directory.seal(place, msgspec.msgpack.encode(entry))
         digest = hashlib.sha256(digest + sealed).digest()
-        plan.changes.append(PlannedChange(seq, self._tenant, self._cortex, operations, entry, sealed, digest))
+        plan.changes.append(
+            PlannedChange(
+                seq, self._tenant, self._cortex, operations, self._competition.columns, entry, sealed, digest
+            )
+        )
         return digest
 
     def _compete(self, operation: Operation, encoding: Encoding | None) -> list[Outcome]:

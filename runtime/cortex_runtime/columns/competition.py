@@ -68,6 +68,11 @@ class Competition:
         """Tell whether there is a concept, by what was decided so far."""
         return self._overlay.place_of(identifier) is not None
 
+    @property
+    def columns(self) -> int:
+        """Return how many columns are taken, by what was decided so far."""
+        return self._overlay.occupied
+
     def add(self, operation: Operation) -> Outcome:
         """Let an operation compete. Raises InvalidOperationError, and is then as if it had not been tried."""
         self._check_cortex()

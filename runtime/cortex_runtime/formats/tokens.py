@@ -1,7 +1,7 @@
 """Access tokens: short-lived JWTs signed with Ed25519 (RFC 7519, RFC 8037, RFC 9068), practice of RFC 8725.
 
-Two issuers, told apart by the key id out of a closed map: `node` signs what a tenant gets for its API
-key, `operator` what the control plane mints for itself. A token of one is never one of the other.
+Two issuers, told apart by the key id out of a closed map: `node` signs what a tenant gets for its login,
+`operator` what the control plane mints for itself. A token of one is never one of the other.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -18,14 +19,14 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from cortex_runtime.formats import decoding
+from cortex_runtime.formats.tokenkeys import Issuer, KeyId, TokenKey, TokenKeys
 
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
 LIFETIME = 300
+SKEW = 5
 MAX_TOKEN_BYTES = 4096
 _SHAPE = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}")
-
-Issuer = Literal["node", "operator"]
 
 
 class InvalidToken(ValueError):
@@ -37,11 +38,14 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
 
     alg: Literal["Ed25519"]
     typ: Literal["at+jwt"]
-    kid: Issuer
+    kid: KeyId
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a token says. `tid` is the tenant, empty for operators; times are seconds since 1970."""
+    """What a token says. `tid` is the tenant, empty for operators; times are seconds since 1970.
+
+    `sid` is the session, `auth_time` when it began, `role` what it may do (policies/rbac.yaml).
+    """
 
     iss: Issuer
     aud: Literal["cortexkg"]
@@ -51,39 +55,43 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     jti: str
     iat: int
     exp: int
+    auth_time: int
     epoch: int
+    role: str
 
 
-def mint_operator_token(signing_key_pem: bytes, actor: str) -> str:
-    """Return a token for an operator, good for five minutes."""
-    return mint(signing_key_pem, "operator", subject=f"operator:{actor}", tenant="", epoch=0)[0]
+def mint_operator_token(keys: TokenKeys, actor: str) -> str:
+    """Return a token for an operator, good for five minutes. Raises TokenKeysError."""
+    return mint(keys, subject=f"operator:{actor}", tenant="", epoch=0, role="operator")[0]
 
 
 def mint(
-    signing_key_pem: bytes,
-    issuer: Issuer,
+    keys: TokenKeys,
     *,
     subject: str,
     tenant: str,
     epoch: int,
+    role: str,
     session: str | None = None,
+    auth_time: int | None = None,
 ) -> tuple[str, Claims]:
-    """Return a signed token and its claims. `signing_key_pem` is a PKCS 8 PEM of an Ed25519 key."""
-    now = int(time.time())
+    """Return a signed token and its claims; a new session's unless one is named. Raises TokenKeysError."""
+    now, signer = int(time.time()), keys.signer()
     claims = Claims(
-        iss=issuer, aud="cortexkg", sub=subject, tid=tenant, sid=session or secrets.token_hex(8),
-        jti=secrets.token_hex(8), iat=now, exp=now + LIFETIME, epoch=epoch,
+        iss=keys.issuer, aud="cortexkg", sub=subject, tid=tenant, sid=session or secrets.token_hex(8),
+        jti=secrets.token_hex(8), iat=now, exp=now + LIFETIME, auth_time=auth_time or now, epoch=epoch,
+        role=role,
     )  # fmt: skip
-    header = {"alg": ALGORITHM, "typ": TYPE, "kid": issuer}
-    key = OKPKey.import_key(signing_key_pem)
+    header = {"alg": ALGORITHM, "typ": TYPE, "kid": signer.kid}
+    key = OKPKey.import_key(signer.jwk())  # type: ignore[arg-type]
     return jwt.encode(header, msgspec.to_builtins(claims), key, algorithms=[ALGORITHM]), claims
 
 
 class Verifier:
-    """Checks tokens against the public keys of the issuers."""
+    """Checks tokens against the public keys of the issuers, which `find` gives by their ids."""
 
-    def __init__(self, public_keys_pem: dict[Issuer, bytes]) -> None:
-        self._keys = {issuer: OKPKey.import_key(pem) for issuer, pem in public_keys_pem.items()}
+    def __init__(self, find: Callable[[str], TokenKey | None]) -> None:
+        self._find = find
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that is good now. Raises InvalidToken.
@@ -98,10 +106,16 @@ class Verifier:
             header = msgspec.json.decode(_segment(raw, 0), type=Header)
             payload = _segment(raw, 1)
             claims = msgspec.json.decode(payload, type=Claims)
-            jwt.decode(token, self._keys[header.kid], algorithms=[ALGORITHM])
-        except (ValueError, KeyError, JoseError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidToken(str(error)) from None
         self._check(header, claims, payload)
+        key = self._find(header.kid)
+        if key is None or not key.verifies(time.time()):
+            raise InvalidToken("key id")
+        try:
+            jwt.decode(token, OKPKey.import_key(key.jwk()), algorithms=[ALGORITHM])  # type: ignore[arg-type]
+        except (ValueError, JoseError, RecursionError) as error:
+            raise InvalidToken(str(error)) from None
         return claims
 
     def _check(self, header: Header, claims: Claims, payload: bytes) -> None:
@@ -109,9 +123,9 @@ class Verifier:
         # What we mint is canonical: a payload of another length had duplicates or disguises.
         if len(msgspec.json.encode(claims)) != len(payload):
             raise InvalidToken("claims are not in their canonical form")
-        if header.kid != claims.iss or bool(claims.tid) != (claims.iss == "node"):
+        if not header.kid.startswith(f"{claims.iss}-") or bool(claims.tid) != (claims.iss == "node"):
             raise InvalidToken("issuer")
-        if not claims.iat - 5 <= now < claims.exp or claims.exp - claims.iat > LIFETIME:
+        if not claims.iat - SKEW <= now < claims.exp or claims.exp - claims.iat > LIFETIME:
             raise InvalidToken("time")
 
 

@@ -5,7 +5,6 @@ Nothing here is older than a second, plus the region's replication lag. Keys are
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 from collections import defaultdict
@@ -28,6 +27,7 @@ from cortex_runtime.security.envelope import (
     unseal_into,
 )
 from cortex_runtime.security.keyring import KeyringFile
+from cortex_runtime.security.oidc import IdentityProvider
 
 NONCE_BYTES = 12
 USABLE = ("ACTIVE", "DECRYPT_ONLY", "RETIRING")
@@ -46,6 +46,26 @@ class WrappedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What a tenant may have: concepts, columns, bytes of stored entries; and ask, in requests a second."""
+
+    concepts: int
+    columns: int
+    storage: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key: what is stored of it, its role, whether it is good for one login, and had that."""
+
+    hash: bytes = field(repr=False)
+    role: str
+    once: bool = False
+    used_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TenantEntry:
     """A tenant as the database has it. `active_version` is that of the key that seals, 0 for none."""
 
@@ -55,14 +75,20 @@ class TenantEntry:
     epoch: int
     kek_version: int
     index_key: bytes
-    created_at: str
-    api_keys: dict[str, bytes] = field(repr=False)
+    quota: Quota
+    identity: IdentityProvider | None
+    api_keys: dict[str, ApiKey] = field(repr=False)
     data_keys: dict[int, WrappedKey] = field(repr=False)
     active_version: int = 0
 
     def __post_init__(self) -> None:
         active = [key.version for key in self.data_keys.values() if key.state == "ACTIVE"]
         object.__setattr__(self, "active_version", active[0] if active else 0)
+
+    def has_subject(self, subject: str) -> bool:
+        """Tell whether who logged in as this may still do so; a person is asked at his next login."""
+        kind, _, name = subject.partition(":")
+        return kind != "key" or name in self.api_keys
 
 
 class UnknownKey(LookupError):
@@ -106,24 +132,30 @@ class Directory:
             await connection.execute("set transaction isolation level repeatable read, read only")
             row = await (await connection.execute("select version from directory")).fetchone()
             tenants = await _rows(connection, _TENANTS)
-            api_keys = await _rows(connection, "select tenant, id, hash from api_key")
+            api_keys = await _rows(
+                connection, "select tenant, id, hash, role, once, once and used_at is not null from api_key"
+            )
             data_keys = await _rows(
                 connection, "select tenant, version, state, kek_version, wrapped, check_value from data_key"
             )
+            providers = await _rows(
+                connection, "select tenant, issuer, client_id, role_claim, roles, ca from identity_provider"
+            )
             denied = await _rows(connection, "select session from denied")
-        api_keys_of: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
-        for tenant, identifier, kept in api_keys:
-            api_keys_of[tenant][identifier] = kept
+        api_keys_of: defaultdict[str, dict[str, ApiKey]] = defaultdict(dict)
+        for tenant, identifier, *api_key in api_keys:
+            api_keys_of[tenant][identifier] = ApiKey(*api_key)
         data_keys_of: defaultdict[str, dict[int, WrappedKey]] = defaultdict(dict)
         for tenant, *key in data_keys:
             data_keys_of[tenant][key[0]] = WrappedKey(*key)
+        identities = {tenant: IdentityProvider(*provider) for tenant, *provider in providers}
         self._tenants = {
             name: TenantEntry(
-                name, tier, state, epoch, kek_version, index_key, created_at,
+                name, tier, state, epoch, kek_version, index_key, Quota(*quota), identities.get(name),
                 api_keys_of[name],
                 data_keys_of[name],
             )
-            for name, tier, state, epoch, kek_version, index_key, created_at in tenants
+            for name, tier, state, epoch, kek_version, index_key, *quota in tenants
         }  # fmt: skip
         self._denied = frozenset(row[0] for row in denied)
         self._opened.clear()
@@ -203,15 +235,9 @@ class Directory:
         return cached
 
 
-def api_key_hash(api_key: str) -> bytes:
-    """Return what is stored of an API key. A key has 256 random bits, so a plain hash is enough."""
-    return hashlib.sha256(api_key.encode()).digest()
-
-
 _TENANTS = """
-    select name, tier, state, epoch, kek_version, index_key,
-           to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-    from tenant
+    select name, tier, state, epoch, kek_version, index_key, concepts, columns, storage, requests
+    from tenant join tenant_quota on tenant = name
 """
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import secrets
 import time
-import uuid
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,6 +28,10 @@ from cortex_runtime.server.service import Service
 JSON = ("content-type", "application/json")
 # After a body that nobody reads the connection is closed: another request must not be sent on it.
 CLOSE = ("connection", "close")
+BODY_TIMEOUT = 15.0  # seconds for all of a body: whoever sends it byte by byte shall not hold anything
+MAX_DISCARDED = 4 * MAX_BODY_BYTES
+DISCARD_TIMEOUT = 1.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NOWHERE = Route("-", "-", "public", "-", None, "")  # type: ignore[arg-type]
 log = structlog.get_logger()
 
@@ -43,13 +50,18 @@ class Application:
             return
         begun = time.perf_counter()
         headers = scope.headers
-        request_id = (headers.get("x-request-id") or uuid.uuid4().hex)[:64]
+        given = headers.get("x-request-id") or ""
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         route, request = NOWHERE, None
         names: dict[str, str] = {}
         try:
             route, names = match(self._routes, scope.method, scope.path)
             caller = await self._admit(route, names.get("tenant"), scope)
-            request = self._request(route, names, scope, caller, request_id, await _body(headers, protocol))
+            query = _query(route, scope)
+            _check_header(names.get("tenant") or caller.tenant, scope)
+            request = self._request(
+                route, names, query, scope, caller, request_id, await _body(headers, protocol)
+            )
             status, body = 200, await route.handler(self._service, request)
             self._audit(route, request)
         except Exception as error:
@@ -61,6 +73,8 @@ class Application:
         answer = [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)]
         if request is None and _has_body(headers):
             answer.append(CLOSE)
+            with suppress(RuntimeError):  # some of it was read
+                await _discard(headers, protocol)
         protocol.response_bytes(status, answer, body)
         self._measure(route, scope.method, status, begun)
 
@@ -69,23 +83,25 @@ class Application:
             raise RequestError("unavailable", "The audit log cannot be written; nothing is done without it.")
         address, agent = _address(scope), scope.headers.get("user-agent") or ""
         authorization = scope.headers.get("authorization") or ""
+        forwarded = "cortex-forwarded-by" in scope.headers
         try:
-            return self._gateway.admit(route.audience, tenant, authorization, address, agent)
+            return self._gateway.admit(route, tenant, authorization, address, agent, forwarded=forwarded)
         except RequestError as error:
             # This node may not have heard yet of a tenant that was made a moment ago.
             if error.code not in ("not_found", "unauthenticated") or error.caller is None:
                 raise
             if not await self._service.renew_directory():
                 raise
-        return self._gateway.admit(route.audience, tenant, authorization, address, agent)
+        return self._gateway.admit(route, tenant, authorization, address, agent, forwarded=forwarded)
 
     @staticmethod
     def _request(
-        route: Route, names: dict[str, str], scope: Scope, caller: Caller, request_id: str, body: bytes
-    ) -> Request:
+        route: Route, names: dict[str, str], query: dict[str, str], scope: Scope, caller: Caller,
+        request_id: str, body: bytes,
+    ) -> Request:  # fmt: skip
         headers = scope.headers
         return Request(
-            method=scope.method, path=scope.path, query=dict(parse_qsl(scope.query_string)), names=names,
+            method=scope.method, path=scope.path, query=query, names=names,
             body=body, action=route.action, caller=caller, request_id=request_id,
             idempotency_key=headers.get("idempotency-key"),
             position=parse_position(headers.get("cortex-position")),
@@ -131,18 +147,54 @@ def _has_body(headers: Any) -> bool:
     return headers.get("content-length", "0") != "0" or headers.get("transfer-encoding") is not None
 
 
+def _query(route: Route, scope: Scope) -> dict[str, str]:
+    """Return the parameters of a request. Raises RequestError (invalid) for one that the route has not."""
+    pairs = parse_qsl(scope.query_string, keep_blank_values=True)
+    found = dict(pairs)
+    if len(found) < len(pairs) or not found.keys() <= set(route.query):
+        known = ", ".join(route.query) or "none"
+        raise RequestError("invalid", f"This route takes these parameters, each once: {known}.")
+    return found
+
+
+def _check_header(tenant: str, scope: Scope) -> None:
+    """Raise RequestError (invalid) when a request's header names another tenant than the request is about."""
+    header = scope.headers.get("cortex-tenant")
+    if header is not None and header != tenant:
+        raise RequestError("invalid", "The header Cortex-Tenant names another tenant than the request.")
+
+
 async def _body(headers: Any, protocol: HTTPProtocol) -> bytes:
-    """Return the body. Raises RequestError (too_large) without reading more than the limit."""
+    """Return the body. Raises RequestError: too_large without keeping more than the limit, or timeout."""
+    too_large = RequestError("too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
     length = headers.get("content-length")
     if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
-        raise RequestError("too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+        raise too_large
     parts, size = [], 0
-    async for part in protocol:
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise RequestError("too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for part in protocol:
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError:
+        raise RequestError("timeout", f"The body was not here after {BODY_TIMEOUT:.0f} s.") from None
     return b"".join(parts)
+
+
+async def _discard(headers: Any, protocol: HTTPProtocol) -> None:
+    """Read some of what a refused client is still sending: cut off while it sends, it would see no answer."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_DISCARDED:
+        return
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_TIMEOUT):
+            async for part in protocol:
+                size += len(part)
+                if size > MAX_DISCARDED:
+                    return
 
 
 def _address(scope: Scope) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from psycopg.types.json import Jsonb
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT = 3.0
 TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\''
+
+
+@asynccontextmanager
+async def changing(service: Service, request: Request) -> AsyncIterator[Connection]:
+    """Lend a connection to the primary in a transaction that tells the nodes, and has the request's event."""
+    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+        yield connection
+        await changed(connection, service, request)
 
 
 async def changed(connection: Connection, service: Service, request: Request) -> None:

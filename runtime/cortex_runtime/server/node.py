@@ -18,7 +18,7 @@ from granian.server.embed import Server
 from structlog.tracebacks import ExceptionDictTransformer
 
 from cortex_runtime import config as configuration
-from cortex_runtime.changelog.cluster import Heartbeat
+from cortex_runtime.changelog.cluster import HEARTBEAT_PERIOD, Heartbeat
 from cortex_runtime.changelog.database import Connection, Database, local_conninfo, primary_conninfo
 from cortex_runtime.changelog.replica import Replica
 from cortex_runtime.changelog.slots import SETTINGS
@@ -27,12 +27,18 @@ from cortex_runtime.changelog.snapshotting import Snapshotting
 from cortex_runtime.columns import Encoder
 from cortex_runtime.columns.kernels import KernelsError, chosen
 from cortex_runtime.config import NodeConfig
+from cortex_runtime.formats.tokenkeys import TokenKeysError
 from cortex_runtime.formats.tokens import Verifier
 from cortex_runtime.objectstore import open_store
 from cortex_runtime.security.audit import AuditBuffer
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
 from cortex_runtime.security.keyring import KeyringFile
+from cortex_runtime.security.oidc import Oidc
+from cortex_runtime.security.ratelimit import RateLimiter
+from cortex_runtime.security.rbac import RbacError
+from cortex_runtime.security.rbac import read as read_roles
+from cortex_runtime.security.tokenkeys import TokenKeyFile, finder
 from cortex_runtime.server.app import Application
 from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
@@ -62,17 +68,20 @@ def serve(path: Path) -> int:
     try:
         kernels = chosen()  # loads or compiles them: nothing is compiled while requests wait
         config = configuration.read(path)
-    except (configuration.ConfigError, KernelsError) as error:
+        node = _Node(config)
+    except (configuration.ConfigError, KernelsError, RbacError, TokenKeysError) as error:
         log.error("not started", why=str(error))  # noqa: TRY400 - the reason is what was asked for, not our stack
         return 2
     structlog.contextvars.bind_contextvars(node=config.name)
     log.info("kernels chosen", kernels=kernels.name)
-    return uvloop.run(_Node(config).run())
+    return uvloop.run(node.run())
 
 
 class _Node:
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
+        rbac = read_roles(config.rbac)
+        rbac.check(routes())
         primary = primary_conninfo(config.database, f"{config.name}/primary")
         self._primary = Database(primary, size=12)
         self._local = Database(local_conninfo(config.database, config.region, f"{config.name}/local"), size=4)
@@ -85,20 +94,19 @@ class _Node:
             directory=directory, heartbeat=self._heartbeat, snapshots=snapshots,
         )  # fmt: skip
         self._snapshotting = Snapshotting(snapshots, replica)
+        own, operators = TokenKeyFile(config.tokens.node), TokenKeyFile(config.tokens.operator)
+        finder(own, operators)
         self._service = Service(
             config=config, directory=directory, replica=replica, contents=Contents(directory),
             encoder=Encoder(), primary=self._primary, local=self._local,
             forwarder=Forwarder(config.tls, config.name), audit=AuditBuffer(self._primary),
             metrics=Metrics(replica),
-            signing_key=config.tokens.signing_key.read_bytes(), started=time.monotonic(),
+            token_keys=own, rbac=rbac, oidc=Oidc(), started=time.monotonic(),
         )  # fmt: skip
-        verifier = Verifier(
-            {
-                "node": config.tokens.signing_public.read_bytes(),
-                "operator": config.tokens.operator_public.read_bytes(),
-            }
-        )
-        self._application = Application(self._service, Gateway(verifier, directory), routes())
+        self._limiter = RateLimiter()
+        verifier = Verifier(lambda kid: finder(own, operators).get(kid))
+        gateway = Gateway(verifier, directory, rbac, self._limiter)
+        self._application = Application(self._service, gateway, routes())
 
     async def run(self) -> int:
         """Serve until the end is asked for, and return the exit code: 1 when it came by itself."""
@@ -114,7 +122,8 @@ class _Node:
         self._service.replica.start()
         snapshotting = asyncio.create_task(self._snapshotting.run())
         background = [
-            asyncio.create_task(task) for task in (self._maintain(), Consolidator(self._service).run())
+            asyncio.create_task(task)
+            for task in (self._maintain(), self._share_rates(), Consolidator(self._service).run())
         ]
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
@@ -152,6 +161,14 @@ class _Node:
         await snapshots
         await self._service.forwarder.close()
         await self._service.replica.stop()
+
+    async def _share_rates(self) -> None:
+        """Tell the other nodes what this one is asked, and hear what they are: a tenant's rate is for all."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_PERIOD)
+            self._heartbeat.usage = self._limiter.usage(HEARTBEAT_PERIOD)
+            members = self._service.replica.view.members.values()
+            self._limiter.hear({m.name: m.usage for m in members if m.alive and m.name != self._config.name})
 
     async def _maintain(self) -> None:
         while True:

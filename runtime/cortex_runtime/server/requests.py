@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from cortex_runtime.formats.messages import PRINTABLE, Position
-from cortex_runtime.security.gateway import Audience, Caller
+from cortex_runtime.security.gateway import Caller
+from cortex_runtime.security.rbac import Audience
 from cortex_runtime.server.errors import RequestError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _NAMES = {
     "tenant": re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]"),
     "cortex": re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"),
     "concept": re.compile(rf"{PRINTABLE}{{1,256}}"),
+    "key": re.compile(r"[0-9a-f]{8}"),
     "version": re.compile(r"[0-9]{1,9}"),
 }
 
@@ -47,11 +50,14 @@ class Request:
     def decode(self, kind: type[T]) -> T:
         """Return the body as a message. Raises RequestError (invalid)."""
         try:
-            return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            found = msgspec.json.decode(self.body, type=kind)
+            # Of a key that comes twice msgspec takes the last, and somebody before us maybe the first.
+            json.loads(self.body, object_pairs_hook=_distinct)
+        except (ValueError, RecursionError) as error:
             raise RequestError(
                 "invalid", f"The body is not what this route takes: {error}.", reason="malformed body"
             ) from None
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,12 @@ def parse_position(header: str | None) -> Position | None:
         raise RequestError("invalid", "Cortex-Position is not of the form slot.token.seq.")
     slot, token, seq = map(int, found.groups())
     return Position(slot=slot, token=token, seq=seq)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    """Raise ValueError when an object of a body has a key twice."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("an object has the same key twice")
 
 
 def _name(kind: str, value: str) -> str:

@@ -1,12 +1,12 @@
-"""The routes of the service. A route without an audience cannot be written."""
+"""The routes of the service: none can be written without audience and action, its permission (see rbac)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from cortex_runtime.formats import messages as m
-from cortex_runtime.security.gateway import Audience
-from cortex_runtime.server import access, auditing, concepts, keys, openapi, operations, tenants
+from cortex_runtime.security.rbac import Audience
+from cortex_runtime.server import access, apikeys, auditing, concepts, keys, openapi, operations, tenants
 from cortex_runtime.server.requests import Handler, Route
 
 _CORTEX = "/v1/tenants/{tenant}/cortices/{cortex}"
@@ -36,6 +36,10 @@ def _of_tenants() -> list[Route]:
               takes=m.BatchRequest, **written),
         route("POST", f"{_CORTEX}/query", "query", concepts.query, "Find concepts",
               takes=m.QueryRequest, gives=m.QueryResponse),
+        route("GET", "/v1/session", "session.show", access.show_session, "Show the session",
+              gives=m.Session),
+        route("POST", "/v1/session", "session.renew", access.renew_session, "Get the session another token",
+              gives=m.LoginResponse),
         route("POST", "/v1/logout", "logout", access.logout, "End the session"),
     ]  # fmt: skip
 
@@ -51,8 +55,23 @@ def _of_operators() -> list[Route]:
         route("GET", "/v1/tenants", "tenant.list", tenants.list_tenants, "List tenants",
               gives=list[m.Tenant]),
         route("GET", _TENANT, "tenant.show", tenants.show_tenant, "Show a tenant", gives=m.Tenant),
-        route("POST", f"{_TENANT}/api-keys", "tenant.api-key", tenants.make_api_key, "Make an API key",
-              gives=m.ApiKeyResponse, **changed),
+        route("PUT", f"{_TENANT}/quota", "tenant.quota", tenants.set_quota, "Give another tier and quota",
+              takes=m.QuotaRequest, gives=m.Tenant, **changed),
+        route("POST", f"{_TENANT}/suspend", "tenant.suspend", tenants.suspend, "Shut a tenant out",
+              gives=m.Tenant, **changed),
+        route("POST", f"{_TENANT}/resume", "tenant.resume", tenants.resume, "Let a tenant in again",
+              gives=m.Tenant, **changed),
+        route("PUT", f"{_TENANT}/identity-provider", "tenant.identity-provider",
+              tenants.set_identity_provider, "Say where a tenant's people log in",
+              takes=m.IdentityProvider, gives=m.IdentityProvider, **changed),
+        route("DELETE", f"{_TENANT}/identity-provider", "tenant.identity-provider",
+              tenants.remove_identity_provider, "Let nobody log in by OpenID Connect", **changed),
+        route("POST", f"{_TENANT}/api-keys", "api-key.make", apikeys.make_api_key, "Make an API key",
+              takes=m.ApiKeyRequest, gives=m.ApiKeyResponse, **changed),
+        route("GET", f"{_TENANT}/api-keys", "api-key.list", apikeys.list_api_keys, "List API keys",
+              gives=list[m.ApiKey]),
+        route("DELETE", f"{_TENANT}/api-keys/{{key}}", "api-key.revoke", apikeys.revoke_api_key,
+              "Take an API key away", **changed),
         route("GET", f"{_TENANT}/keys", "key.list", keys.list_keys, "List data keys",
               gives=list[m.KeyVersion]),
         route("POST", f"{_TENANT}/keys", "key.make", keys.make_key, "Make the next data key",
@@ -74,6 +93,9 @@ def _of_anybody() -> list[Route]:
     return [
         Route("POST", "/v1/login", public, "login", access.login, "Exchange an API key for a token",
               takes=m.LoginRequest, gives=m.LoginResponse),
+        Route("POST", "/v1/login/oidc", public, "login.oidc", access.login_oidc,
+              "Exchange an ID token of the tenant's identity provider for a token",
+              takes=m.OidcLoginRequest, gives=m.LoginResponse),
         Route("GET", "/v1/openapi.json", public, "openapi", _openapi, "This document", audited=False),
     ]  # fmt: skip
 

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import time
 import uuid
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,6 +27,9 @@ from cortex_runtime.formats.messages import BatchResponse, ErrorResponse, Operat
 from cortex_runtime.security.audit import AuditBuffer, event
 from cortex_runtime.security.directory import Directory, UnknownKey
 from cortex_runtime.security.envelope import CannotOpen
+from cortex_runtime.security.oidc import Oidc
+from cortex_runtime.security.rbac import Rbac
+from cortex_runtime.security.tokenkeys import TokenKeyFile
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.errors import RequestError
 from cortex_runtime.server.forwarding import Forwarder, NotAnswered, NotReached
@@ -53,9 +57,12 @@ class Service:
     forwarder: Forwarder
     audit: AuditBuffer
     metrics: Metrics
-    signing_key: bytes
+    token_keys: TokenKeyFile
+    rbac: Rbac
+    oidc: Oidc
     started: float
     renewed: float = float("-inf")
+    renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def write(self, request: Request, operations: list[Operation]) -> bytes:
         """Return the JSON of a BatchResponse once the operations are durable: all or none.
@@ -117,16 +124,19 @@ class Service:
             raise RequestError("unavailable", "The owner does not answer.", reason=str(error)) from error
 
     async def renew_directory(self) -> bool:
-        """Look in the primary whether tenants changed, at most five times a second; tell whether they had."""
-        now = time.monotonic()
-        if now - self.renewed < RENEWAL_PAUSE:
-            return False
-        self.renewed = now
-        try:
-            async with self.primary.connection(CALL_TIMEOUT) as connection:
-                return await self.directory.refresh(connection)
-        except Unavailable:
-            return False
+        """Look in the primary for tenants as they are now; tell whether they may have changed.
+
+        At most five times a second: whoever comes in between waits for his turn, or for another's.
+        """
+        asked, version = time.monotonic(), self.directory.version
+        await asyncio.sleep(max(0.0, self.renewed + RENEWAL_PAUSE - asked))
+        async with self.renewing:
+            if self.renewed < asked:
+                self.renewed = time.monotonic()
+                with suppress(Unavailable):
+                    async with self.primary.connection(CALL_TIMEOUT) as connection:
+                        await self.directory.refresh(connection)
+        return self.directory.version != version
 
     def source(self, slot: Slot) -> Database:
         """Return a database that has what a slot's arrays have: the primary, unless ours has come as far."""

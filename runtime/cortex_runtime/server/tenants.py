@@ -1,18 +1,25 @@
-"""Handlers of operators: tenants and their API keys."""
+"""Handlers of operators: tenants, what they may have, and where their people log in."""
 
 from __future__ import annotations
 
-import base64
-import hmac
-import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
 
 from cortex_runtime.changelog.database import Connection
-from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
-from cortex_runtime.formats.messages import ApiKeyResponse, OnboardRequest, OnboardResponse, Tenant, encode
-from cortex_runtime.security.directory import api_key_hash
-from cortex_runtime.server.changing import CALL_TIMEOUT, TIME, changed, prove
+from cortex_runtime.formats.messages import (
+    IdentityProvider,
+    OnboardRequest,
+    OnboardResponse,
+    Quota,
+    QuotaRequest,
+    Tenant,
+    Usage,
+    encode,
+)
+from cortex_runtime.security import apikeys
+from cortex_runtime.server.changing import CALL_TIMEOUT, TIME, changed, changing, prove
 from cortex_runtime.server.errors import RequestError
 
 if TYPE_CHECKING:
@@ -20,11 +27,21 @@ if TYPE_CHECKING:
     from cortex_runtime.server.service import Service
 
 _TENANTS = f"""
-    select name, tier, state, to_char(created_at at time zone 'UTC', {TIME}),
-           (select version from data_key where tenant = name and state = 'ACTIVE'),
-           (select count(*) from concept where concept.tenant = name)
-    from tenant where %s::text is null or name = %s order by name
+    select tenant.name, tier, state, to_char(created_at at time zone 'UTC', {TIME}),
+           (select version from data_key where data_key.tenant = tenant.name and data_key.state = 'ACTIVE'),
+           coalesce(sum(cortex.concepts), 0)::bigint, coalesce(sum(cortex.columns), 0)::bigint,
+           coalesce(sum(cortex.bytes), 0)::bigint, quota.concepts, quota.columns, quota.storage,
+           quota.requests
+    from tenant join tenant_quota quota on quota.tenant = tenant.name
+        left join cortex on cortex.tenant = tenant.name
+    where %s::text is null or tenant.name = %s
+    group by tenant.name, quota.tenant order by tenant.name
 """  # noqa: S608 - the only thing put in is the constant above
+_SET_QUOTA = """
+    insert into tenant_quota (tenant, concepts, columns, storage, requests) values (%s, %s, %s, %s, %s)
+    on conflict (tenant) do update set concepts = excluded.concepts, columns = excluded.columns,
+        storage = excluded.storage, requests = excluded.requests
+"""
 
 
 async def onboard(service: Service, request: Request) -> bytes:
@@ -46,6 +63,7 @@ async def onboard(service: Service, request: Request) -> bytes:
         )
         created = cursor.rowcount == 1
         if created:
+            await _set_quota(connection, wanted.tenant, wanted.quota)
             await connection.execute(
                 "insert into data_key"
                 " (tenant, version, state, kek_version, wrapped, check_value, activated_at)"
@@ -53,7 +71,10 @@ async def onboard(service: Service, request: Request) -> bytes:
                 [wanted.tenant, kek_version, wrapped, check_value],
             )
             await prove(connection, service, wanted.tenant, 1)
-        api_key = await _make_api_key(connection, service, request, wanted.tenant, new=created)
+        api_key = await apikeys.issue(
+            connection, service.token_keys.current(), request.idempotency_key, wanted.tenant, role="admin",
+            new=created,
+        )  # fmt: skip
         await changed(connection, service, request)
         tenant = (await _tenants(connection, wanted.tenant))[0]
     return encode(OnboardResponse(tenant=tenant, created=api_key is not None, api_key=api_key))
@@ -71,43 +92,55 @@ async def show_tenant(service: Service, request: Request) -> bytes:
         return encode(await tenant_of(connection, request))
 
 
-async def make_api_key(service: Service, request: Request) -> bytes:
-    """Make a further API key."""
-    tenant = request.names["tenant"]
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+async def set_quota(service: Service, request: Request) -> bytes:
+    """Give a tenant another tier and quota; what it has beyond stays, and only less of it can come."""
+    wanted = request.decode(QuotaRequest)
+    async with changing(service, request) as connection:
         await tenant_of(connection, request)
-        api_key = await _make_api_key(connection, service, request, tenant, new=True)
-        await changed(connection, service, request)
-    assert api_key is not None
-    return encode(ApiKeyResponse(tenant=tenant, api_key=api_key))
-
-
-async def _make_api_key(
-    connection: Connection, service: Service, request: Request, tenant: str, *, new: bool
-) -> str | None:
-    """Make the API key that belongs to the request; repeated, the request gets the same one again.
-
-    Unless `new`, only one that was made by an earlier attempt is returned.
-    """
-    purpose = framed("api-key", tenant, request.idempotency_key or secrets.token_hex(16))
-    raw = hmac.digest(service.signing_key, purpose, "sha512")
-    name, secret = raw[:4].hex(), base64.urlsafe_b64encode(raw[32:]).rstrip(b"=").decode()
-    api_key = f"ck_{name}_{secret}"
-    if new:
+        await _set_quota(connection, request.names["tenant"], wanted.quota)
         await connection.execute(
-            "insert into api_key (tenant, id, hash) values (%s, %s, %s) on conflict do nothing",
-            [tenant, name, api_key_hash(api_key)],
+            "update tenant set tier = %s where name = %s", [wanted.tier, request.names["tenant"]]
         )
-    cursor = await connection.execute(
-        "select from api_key where tenant = %s and id = %s and hash = %s",
-        [tenant, name, api_key_hash(api_key)],
-    )
-    return api_key if await cursor.fetchone() is not None else None
+        return encode(await tenant_of(connection, request))
 
 
-async def _tenants(connection: Connection, name: str | None) -> list[Tenant]:
-    rows = await (await connection.execute(_TENANTS, [name, name])).fetchall()
-    return [Tenant(**dict(zip(Tenant.__struct_fields__, row, strict=True))) for row in rows]
+async def suspend(service: Service, request: Request) -> bytes:
+    """Shut a tenant out: its tokens are refused on every node within seconds, and nobody logs in."""
+    return await _set_state(service, request, "active", "suspended")
+
+
+async def resume(service: Service, request: Request) -> bytes:
+    """Let a tenant that was suspended in again; tokens from before stay refused."""
+    return await _set_state(service, request, "suspended", "active")
+
+
+async def set_identity_provider(service: Service, request: Request) -> bytes:
+    """Say where a tenant's people log in."""
+    wanted = request.decode(IdentityProvider)
+    unknown = sorted(set(wanted.roles.values()) - set(service.rbac.roles("tenant")))
+    if unknown:
+        raise RequestError("invalid", f"There is no role {', '.join(unknown)} for tenants.")
+    async with changing(service, request) as connection:
+        await tenant_of(connection, request)
+        await connection.execute(
+            "insert into identity_provider (tenant, issuer, client_id, role_claim, roles, ca)"
+            " values (%s, %s, %s, %s, %s, %s) on conflict (tenant) do update set issuer = excluded.issuer,"
+            " client_id = excluded.client_id, role_claim = excluded.role_claim, roles = excluded.roles,"
+            " ca = excluded.ca",
+            [
+                request.names["tenant"], wanted.issuer, wanted.client_id, wanted.role_claim,
+                Jsonb(wanted.roles), wanted.ca,
+            ],
+        )  # fmt: skip
+    return encode(wanted)
+
+
+async def remove_identity_provider(service: Service, request: Request) -> bytes:
+    """Let nobody log in by OpenID Connect any more."""
+    async with changing(service, request) as connection:
+        await tenant_of(connection, request)
+        await connection.execute("delete from identity_provider where tenant = %s", [request.names["tenant"]])
+    return b"{}"
 
 
 async def tenant_of(connection: Connection, request: Request) -> Tenant:
@@ -116,3 +149,36 @@ async def tenant_of(connection: Connection, request: Request) -> Tenant:
     if not found:
         raise RequestError("not_found", "There is no such tenant.")
     return found[0]
+
+
+async def _set_state(service: Service, request: Request, before: str, after: str) -> bytes:
+    async with changing(service, request) as connection:
+        found = await tenant_of(connection, request)
+        if found.state not in (before, after):
+            raise RequestError("conflict", f"The tenant is {found.state}.")
+        # A token is of an epoch: those from before the change never come back.
+        await connection.execute(
+            "update tenant set state = %s, epoch = epoch + 1 where name = %s and state = %s",
+            [after, request.names["tenant"], before],
+        )
+        return encode(await tenant_of(connection, request))
+
+
+async def _set_quota(connection: Connection, tenant: str, quota: Quota) -> None:
+    await connection.execute(
+        _SET_QUOTA, [tenant, quota.concepts, quota.columns, quota.storage, quota.requests]
+    )
+
+
+async def _tenants(connection: Connection, name: str | None) -> list[Tenant]:
+    rows = await (await connection.execute(_TENANTS, [name, name])).fetchall()
+    return [_tenant(*row) for row in rows]
+
+
+def _tenant(name: str, tier: str, state: str, created_at: str, version: int, *numbers: Any) -> Tenant:
+    usage, quota = numbers[:3], numbers[3:]
+    return Tenant(
+        tenant=name, tier=tier, state=state, created_at=created_at, key_version=version,
+        usage=Usage(**dict(zip(Usage.__struct_fields__, usage, strict=True))),
+        quota=Quota(**dict(zip(Quota.__struct_fields__, quota, strict=True))),
+    )  # fmt: skip

@@ -25,7 +25,7 @@ def database(database_port: int) -> Iterator[psycopg.Connection]:
     ) as superuser:
         superuser.execute(
             "truncate change, cortex, concept, relationship, idempotency, slot_head, audit, node,"
-            " tenant, api_key, data_key, key_proof, denied"
+            " tenant, tenant_quota, identity_provider, api_key, data_key, key_proof, denied"
         )
         superuser.execute("update slot_owner set node = null, token = 0")
     with psycopg.connect(

@@ -22,6 +22,7 @@ def own(database: psycopg.Connection, token: int = 1) -> None:
         "insert into tenant (name, tier, keyring_generation, kek_version, index_key)"
         " values ('acme', 'free', 1, 1, '') on conflict do nothing"
     )
+    database.execute("insert into tenant_quota values ('acme', 3, 2, 100, 10) on conflict do nothing")
     database.execute(
         "insert into data_key (tenant, version, state, kek_version, wrapped, check_value)"
         " values ('acme', 1, 'ACTIVE', 1, '', '') on conflict do nothing"
@@ -31,7 +32,7 @@ def own(database: psycopg.Connection, token: int = 1) -> None:
 def append(
     database: psycopg.Connection, *, seq: int = 0, digest: bytes = b"",
     entries: tuple[bytes, ...] = (b"entry",), ids: tuple[bytes, ...] = (b"a" * 16,),
-    key: bytes | None = None, token: int = 1, version: int = 1,
+    key: bytes | None = None, token: int = 1, version: int = 1, columns: int = 1,
 ) -> bytes:  # fmt: skip
     count = len(entries)
     sealed = b"\0\1" + version.to_bytes(4, "big") + b"..."
@@ -42,7 +43,8 @@ def append(
         "action": "batch", "resource": "main", "result": "done", "request_id": "r",
     }  # fmt: skip
     parameters: list[Any] = [
-        SLOT, NODE, token, seq, digest, ["acme"] * count, ["main"] * count, [1] * count, list(entries),
+        SLOT, NODE, token, seq, digest, ["acme"] * count, ["main"] * count, [1] * count, [columns] * count,
+        list(entries),
         Jsonb([{"tenant": "acme", "version": version}]),
         [1] * len(ids), list(ids), [0] * len(ids), [1] * len(ids), [sealed] * len(ids),
         [], [], [], [], [], [], [],

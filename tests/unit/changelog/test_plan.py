@@ -14,7 +14,7 @@ from cortex_runtime.changelog.slots import Change, Slot
 from cortex_runtime.columns import Cortex, CortexSettings
 from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.formats.messages import BatchRequest, BatchResponse
-from cortex_runtime.security.directory import Directory, TenantEntry, WrappedKey
+from cortex_runtime.security.directory import Directory, Quota, TenantEntry, WrappedKey
 from cortex_runtime.security.keyring import KeyringFile
 
 
@@ -27,7 +27,9 @@ def directory(tmp_path: Path) -> Directory:
     kek_version, index_key = found.make_index_key("acme")
     _, wrapped, check_value = found.make_data_key("acme", 1)
     keys = {1: WrappedKey(1, "ACTIVE", kek_version, wrapped, check_value)}
-    found.tenants["acme"] = TenantEntry("acme", "free", "active", 1, kek_version, index_key, "", {}, keys)
+    found.tenants["acme"] = TenantEntry(
+        "acme", "free", "active", 1, kek_version, index_key, Quota(1, 1, 1, 1), None, {}, keys
+    )
     return found
 
 

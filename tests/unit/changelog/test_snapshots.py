@@ -22,7 +22,7 @@ from cortex_runtime.columns import Cortex, CortexSettings
 from cortex_runtime.columns.snapshot import Image
 from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.objectstore import DirectoryStore, ObjectStoreError
-from cortex_runtime.security.directory import Directory, TenantEntry, UnknownKey, WrappedKey
+from cortex_runtime.security.directory import Directory, Quota, TenantEntry, UnknownKey, WrappedKey
 from cortex_runtime.security.envelope import OVERHEAD
 from cortex_runtime.security.keyring import KeyringFile
 from unit.columns.worlds import filled
@@ -40,7 +40,7 @@ def tenant_entry(directory: Directory, name: str, versions: int = 1) -> TenantEn
         state = "ACTIVE" if version == versions else "DECRYPT_ONLY"
         keys[version] = WrappedKey(version, state, kek, wrapped, check)
     kek, index_key = directory.make_index_key(name)
-    return TenantEntry(name, "free", "active", 1, kek, index_key, "", {}, keys)
+    return TenantEntry(name, "free", "active", 1, kek, index_key, Quota(1, 1, 1, 1), None, {}, keys)
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,12 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cortex_runtime.formats.keyring import new_keyring, parse
+from cortex_runtime.formats.tokenkeys import new_token_keys
+from cortex_runtime.formats.tokenkeys import parse as parse_token_keys
 from cortex_runtime.formats.tokens import mint_operator_token
+from cortexctl import policies
 from cortexctl.platforms.local import certificates
 
 REGION, PATIENCE = "eu-west", 30.0
@@ -53,8 +54,8 @@ class Node:
         for tenant in TENANTS:
             keyring = keyring.with_tenant(tenant)
         (self.directory / "keyring.json").write_bytes(keyring.to_bytes())
-        for name in ("node-token", "operator-token"):
-            self._write_key_pair(name)
+        (self.directory / "token-keys.json").write_bytes(new_token_keys("node").to_bytes())
+        (self.directory / "operator-keys.json").write_bytes(new_token_keys("operator").to_bytes())
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -86,8 +87,9 @@ class Node:
     def onboard(self) -> None:
         """Make the tenants, and log in as each."""
         for tenant in TENANTS:
+            quota = {"concepts": 10**6, "columns": 10**6, "storage": 10**9, "requests": 20_000}
             answer = self.operator(
-                "POST", "/v1/tenants", tenant=tenant, tier="enterprise", keyring_generation=1
+                "POST", "/v1/tenants", tenant=tenant, tier="enterprise", quota=quota, keyring_generation=1
             )
             self._log_in(tenant, answer["api_key"])
 
@@ -109,9 +111,13 @@ class Node:
         """Return the node's metrics."""
         return self._as_operator("GET", "/metrics", b"").text
 
+    def as_operator(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
+        """Return the answer to an operator's request."""
+        keys = parse_token_keys((self.directory / "operator-keys.json").read_bytes())
+        return self.send_raw(method, path, mint_operator_token(keys, "ada"), content)
+
     def _as_operator(self, method: str, path: str, content: bytes) -> httpx.Response:
-        token = mint_operator_token((self.directory / "operator-token.key").read_bytes(), "ada")
-        answer = self._send(method, path, token, content)
+        answer = self.as_operator(method, path, content)
         assert answer.status_code == 200, answer.text
         return answer
 
@@ -121,7 +127,7 @@ class Node:
         """Return the answer to a tenant's request; a body that is no bytes is sent as JSON."""
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         steps = "/".join(quote(step, safe="") for step in path.split("/"))
-        return self._send(
+        return self.send_raw(
             method, f"/v1/tenants/{tenant}/cortices/{cortex}/{steps}", self.keys[tenant], content
         )
 
@@ -136,10 +142,13 @@ class Node:
         report = self.operator("GET", "/v1/health?hashes=true")
         return {slot["slot"]: (slot["position"]["seq"], slot["digest"]) for slot in report["slots"]}
 
-    def _send(self, method: str, path: str, token: str, content: bytes) -> httpx.Response:
+    def send_raw(
+        self, method: str, path: str, token: str, content: bytes = b"", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Return the answer to whatever request."""
         return self.http.request(
             method, f"https://127.0.0.1:{self.port}{path}", content=content,
-            headers={"authorization": f"Bearer {token}"},
+            headers={**({"authorization": f"Bearer {token}"} if token else {}), **(headers or {})},
         )  # fmt: skip
 
     def _is_healthy(self) -> bool:
@@ -149,17 +158,10 @@ class Node:
             return False
         return bool(report["status"] == "healthy" and report["owned"] == 1024)
 
-    def _write_key_pair(self, name: str) -> None:
-        private = Ed25519PrivateKey.generate()
-        pem, public = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        content = private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (self.directory / f"{name}.key").write_bytes(content)
-        (self.directory / f"{name}.pub").write_bytes(private.public_key().public_bytes(pem, public))
-
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
-            "ca.crt", "node.crt", "node.key", "node-token.key", "node-token.pub", "operator-token.pub",
-            "keyring.json", "log", "snapshots",
+            "ca.crt", "node.crt", "node.key", "token-keys.json", "operator-keys.json", "keyring.json",
+            "log", "snapshots",
         )}  # fmt: skip
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
         return {
@@ -168,8 +170,8 @@ class Node:
             "snapshots": here["snapshots"],
             "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
-            "tokens": {"signing_key": here["node-token.key"], "signing_public": here["node-token.pub"],
-                       "operator_public": here["operator-token.pub"]},
+            "tokens": {"node": here["token-keys.json"], "operator": here["operator-keys.json"]},
+            "rbac": str(policies.find("rbac.yaml")),
         }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from cortex_runtime.server.routes import routes
 
 def test_every_route_has_an_audience_and_only_login_and_the_document_are_public() -> None:
     public = {route.path for route in routes() if route.audience == "public"}
-    assert public == {"/v1/login", "/v1/openapi.json"}
+    assert public == {"/v1/login", "/v1/login/oidc", "/v1/openapi.json"}
     assert all(route.audience in ("public", "tenant", "operator") for route in routes())
 
 

@@ -1,8 +1,8 @@
 """What a deployment needs before anything starts: CA, keys, passwords, and each region's own copy of them.
 
     <deployment>/ca/            ca.crt ca.key database.json (passwords by role)
-    <deployment>/operator/      tls.crt tls.key signing.key signing.pub
-    <deployment>/secrets/       token-signing.key token-signing.pub
+    <deployment>/operator/      tls.crt tls.key token-keys.json
+    <deployment>/secrets/       token-keys.json
     <region>/certs/  secrets/   what the region needs of it; made again whenever it is missing
 
 May be repeated, and killed, at any moment: what is there and whole stays as it is.
@@ -15,9 +15,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from cortex_runtime.formats import tokenkeys
 from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring, parse
 from cortexctl import durable
 from cortexctl.deployment import Deployment, Region
@@ -66,8 +64,8 @@ def _prepare_deployment(deployment: Deployment) -> Authority:
         directory.mkdir(mode=0o700, exist_ok=True)
     authority = certificates.open_authority(ca, deployment.name)
     certificates.ensure(authority, operator, "tls", common_name="operator")
-    _ensure_signing_key(operator, "signing")
-    _ensure_signing_key(shared, "token-signing")
+    _ensure_token_keys(operator, "operator")
+    _ensure_token_keys(shared, "node")
     if not (ca / "database.json").exists():
         found = {role: secrets.token_urlsafe(32) for role in ROLES}
         durable.write(ca / "database.json", json.dumps(found).encode())
@@ -86,9 +84,8 @@ def _write_certificates(authority: Authority, region: Region) -> None:
 
 def _write_secrets(deployment: Deployment, region: Region, keyring: bytes) -> None:
     directory = region.directory / "secrets"
-    for name in ("token-signing.key", "token-signing.pub"):
-        _copy(directory / name, (deployment.directory / "secrets" / name).read_bytes())
-    _copy(directory / "operator.pub", (deployment.operator_directory / "signing.pub").read_bytes())
+    _copy(directory / "token-keys.json", _token_keys(deployment.directory / "secrets").to_bytes())
+    _copy(directory / "operator-keys.json", _token_keys(deployment.operator_directory).public().to_bytes())
     _copy(directory / "keyring.json", keyring)
     known = passwords(deployment)
     for role in ("postgres", "cortex"):
@@ -104,20 +101,18 @@ def _copy(path: Path, content: bytes) -> None:
     durable.write(path, content)
 
 
-def _ensure_signing_key(directory: Path, name: str) -> None:
-    key, public = directory / f"{name}.key", directory / f"{name}.pub"
-    if not key.exists():
-        private = Ed25519PrivateKey.generate()
-        pem = private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        durable.write(key, pem)
+def _ensure_token_keys(directory: Path, issuer: tokenkeys.Issuer) -> None:
+    path = directory / "token-keys.json"
+    if not path.exists():
+        durable.write(path, tokenkeys.new_token_keys(issuer).to_bytes())
+
+
+def _token_keys(directory: Path) -> tokenkeys.TokenKeys:
+    path = directory / "token-keys.json"
     try:
-        found = serialization.load_pem_private_key(key.read_bytes(), None).public_key()
-    except ValueError as error:
-        raise Refused(f"{key} is damaged.", why=str(error), todo="Restore it from a backup.") from error
-    pem = found.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    _copy(public, pem)
+        return tokenkeys.parse(path.read_bytes())
+    except tokenkeys.TokenKeysError as error:
+        raise Refused(f"{path} is damaged.", why=str(error), todo="Restore it from a backup.") from error
 
 
 def _keyring(deployment: Deployment) -> bytes:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cortexctl import deployment as deployments
-from cortexctl import durable
+from cortexctl import durable, policies
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.errors import UsageError
 from cortexctl.platforms.local import account, etcd, haproxy, patroni, supervisor
@@ -138,8 +138,9 @@ def _exclusive(deployment: Deployment, name: str) -> Iterator[None]:
 
 def _prepare(deployment: Deployment, region: Region) -> None:
     wanted = [region.directory / part for part in ("log", "snapshots", "objects")]
-    wanted += [region.directory / "secrets" / "keyring.json"]
-    wanted += [region.directory / "secrets" / "cortex.pgpass", region.directory / "certs" / "server.pem"]
+    secrets = ("keyring.json", "token-keys.json", "operator-keys.json", "cortex.pgpass")
+    wanted += [region.directory / "secrets" / name for name in secrets]
+    wanted += [region.directory / "certs" / "server.pem"]
     wanted += [region.directory / "certs" / f"{node.name}.crt" for node in region.nodes]
     if all(path.exists() for path in wanted):
         return
@@ -154,6 +155,7 @@ def _write_configurations(deployment: Deployment, region: Region) -> None:
         "deployment.yaml": deployments.dump(deployment),
         "patroni.yml": patroni.render(deployment, region, passwords),
         "haproxy.cfg": haproxy.region(region),
+        "rbac.yaml": policies.find("rbac.yaml").read_text(),
     }
     for node in region.nodes:
         files[f"nodes/{node.name}.json"] = json.dumps(node_configuration(deployment, region, node), indent=1)
@@ -186,10 +188,10 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
             ],
         },
         "tokens": {
-            "signing_key": str(secrets / "token-signing.key"),
-            "signing_public": str(secrets / "token-signing.pub"),
-            "operator_public": str(secrets / "operator.pub"),
+            "node": str(secrets / "token-keys.json"),
+            "operator": str(secrets / "operator-keys.json"),
         },
+        "rbac": str(here / "rbac.yaml"),
         "keyring": str(secrets / "keyring.json"),
         "log": str(here / "log" / f"{node.name}.log"),
         "snapshots": str(here / "snapshots" / node.name),

@@ -1,12 +1,12 @@
 -- The only way anything enters a slot's log: one call, alone in its transaction. It takes the owner's
 -- row FOR SHARE, so that whoever raises the token waits for it; an insert that merely found no owner
 -- would insert nothing and succeed, hence the explicit raise. SQLSTATEs: CX001 not the owner, CX002 the
--- head moved, CX003 key version not active; unique_violation on idempotency means: done before.
+-- head moved, CX003 key version not active, CX004 a quota is reached; unique_violation on idempotency means: done before.
 -- Rows name the change they belong to by its number in p_entries (from 1); an edge is source, type and
 -- target, 16 bytes each, in one.
 create or replace function append(
     p_slot smallint, p_node text, p_token bigint, p_seq bigint, p_digest bytea,
-    p_tenants text[], p_cortices text[], p_operations bigint[], p_entries bytea[], p_versions jsonb,
+    p_tenants text[], p_cortices text[], p_operations bigint[], p_columns int[], p_entries bytea[], p_versions jsonb,
     c_changes int[], c_ids bytea[], c_columns int[], c_operations bigint[], c_entries bytea[],
     r_changes int[], r_edges bytea[], r_entries bytea[],
     dc_changes int[], dc_ids bytea[],
@@ -18,6 +18,8 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     head slot_head;
     chained bytea := p_digest;
+    before cortex[] := '{}';
+    now_has cortex;
     last_seq bigint := p_seq + cardinality(p_entries);
     rows bigint;
 begin
@@ -46,23 +48,30 @@ begin
         chained := sha256(chained || p_entries[i]);
         insert into change (slot, seq, token, tenant, cortex, entry, digest)
             values (p_slot, p_seq + i, p_token, p_tenants[i], p_cortices[i], p_entries[i], chained);
-        insert into cortex (slot, tenant, name, operations)
-            values (p_slot, p_tenants[i], p_cortices[i], p_operations[i])
-            on conflict (tenant, name) do update set operations = excluded.operations;
+        insert into cortex (slot, tenant, name, operations) values (p_slot, p_tenants[i], p_cortices[i], 0)
+            on conflict do nothing;
+        select * into now_has from cortex where tenant = p_tenants[i] and name = p_cortices[i];
+        before := before || now_has;
+        update cortex set operations = p_operations[i], columns = p_columns[i]
+            where tenant = p_tenants[i] and name = p_cortices[i];
     end loop;
 
-    delete from concept using unnest(dc_changes, dc_ids) as gone (change, id)
-        where concept.slot = p_slot and concept.tenant = p_tenants[gone.change] and concept.id = gone.id;
-    delete from relationship using unnest(dc_changes, dc_ids) as gone (change, id)
-        where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
-          and relationship.source = gone.id;
-    delete from relationship using unnest(dc_changes, dc_ids) as gone (change, id)
-        where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
-          and relationship.target = gone.id;
-    delete from relationship using unnest(dr_changes, dr_edges) as gone (change, edge)
-        where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
-          and relationship.source = substr(gone.edge, 1, 16) and relationship.type = substr(gone.edge, 17, 16)
-          and relationship.target = substr(gone.edge, 33, 16);
+    if cardinality(dc_ids) > 0 then
+        delete from concept using unnest(dc_changes, dc_ids) as gone (change, id)
+            where concept.slot = p_slot and concept.tenant = p_tenants[gone.change] and concept.id = gone.id;
+        delete from relationship using unnest(dc_changes, dc_ids) as gone (change, id)
+            where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
+              and relationship.source = gone.id;
+        delete from relationship using unnest(dc_changes, dc_ids) as gone (change, id)
+            where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
+              and relationship.target = gone.id;
+    end if;
+    if cardinality(dr_edges) > 0 then
+        delete from relationship using unnest(dr_changes, dr_edges) as gone (change, edge)
+            where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
+              and relationship.source = substr(gone.edge, 1, 16) and relationship.type = substr(gone.edge, 17, 16)
+              and relationship.target = substr(gone.edge, 33, 16);
+    end if;
 
     insert into concept (slot, tenant, cortex, id, col, operation, seq, key_version, entry)
         select p_slot, p_tenants[change], p_cortices[change], id, col, operation, last_seq,
@@ -87,6 +96,16 @@ begin
     if rows <> cardinality(r_edges) then
         raise exception 'only % of % relationships went in', rows, cardinality(r_edges);
     end if;
+
+    -- Tenants come in ascending order, so that no two appends wait for each other's quotas.
+    for i in 1 .. cardinality(p_entries) loop
+        select * into now_has from cortex where tenant = p_tenants[i] and name = p_cortices[i];
+        if now_has.concepts > before[i].concepts or now_has.columns > before[i].columns
+            or now_has.bytes > before[i].bytes then
+            perform hold_quota(p_tenants[i], now_has.concepts > before[i].concepts,
+                now_has.columns > before[i].columns, now_has.bytes > before[i].bytes);
+        end if;
+    end loop;
 
     update slot_head set seq = last_seq, token = p_token, digest = chained
         where slot = p_slot;

@@ -6,7 +6,8 @@ create table if not exists node (
     address text not null,
     state text not null,
     heartbeat timestamptz not null,
-    timeline int not null
+    timeline int not null,
+    usage jsonb not null default '{}' -- requests a second that it was asked, by tenant
 );
 
 create table if not exists slot_owner (
@@ -42,6 +43,9 @@ create table if not exists cortex (
     tenant text not null,
     name text not null,
     operations bigint not null,
+    columns int not null default 0, -- those that are taken
+    concepts bigint not null default 0,
+    bytes bigint not null default 0, -- of the entries of its concepts and relationships
     primary key (tenant, name)
 ) with (fillfactor = 40);
 create index if not exists cortex_slot on cortex (slot);
@@ -72,6 +76,40 @@ create table if not exists relationship (
     primary key (slot, tenant, source, type, target)
 );
 create index if not exists relationship_target on relationship (slot, tenant, target);
+
+-- Keeps the usage of a cortex: by statement, so that whatever changes the rows is counted.
+create or replace function count_usage() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    one constant int := (tg_table_name = 'concept')::int;
+begin
+    if tg_op <> 'DELETE' then
+        update cortex set concepts = cortex.concepts + one * more.rows, bytes = cortex.bytes + more.bytes
+            from (select tenant, cortex, count(*) as rows, sum(octet_length(entry)) as bytes from come group by 1, 2)
+                as more
+            where cortex.tenant = more.tenant and cortex.name = more.cortex;
+    end if;
+    if tg_op <> 'INSERT' then
+        update cortex set concepts = cortex.concepts - one * less.rows, bytes = cortex.bytes - less.bytes
+            from (select tenant, cortex, count(*) as rows, sum(octet_length(entry)) as bytes from gone group by 1, 2)
+                as less
+            where cortex.tenant = less.tenant and cortex.name = less.cortex;
+    end if;
+    return null;
+end
+$$;
+create or replace trigger concept_came after insert on concept
+    referencing new table as come for each statement execute function count_usage();
+create or replace trigger concept_changed after update on concept
+    referencing old table as gone new table as come for each statement execute function count_usage();
+create or replace trigger concept_went after delete on concept
+    referencing old table as gone for each statement execute function count_usage();
+create or replace trigger relationship_came after insert on relationship
+    referencing new table as come for each statement execute function count_usage();
+create or replace trigger relationship_changed after update on relationship
+    referencing old table as gone new table as come for each statement execute function count_usage();
+create or replace trigger relationship_went after delete on relationship
+    referencing old table as gone for each statement execute function count_usage();
 
 create table if not exists idempotency (
     tenant text not null,

@@ -40,6 +40,9 @@ begin
     total := total + removed;
     delete from denied where ctid in (select ctid from denied where until < clock_timestamp() limit 2000);
     get diagnostics removed = row_count;
+    total := total + removed;
+    delete from shown_once where ctid in (select ctid from shown_once where until < clock_timestamp() limit 2000);
+    get diagnostics removed = row_count;
     return total + removed;
 end
 $$;

@@ -4,7 +4,7 @@ The OpenAPI document is generated from these types, the server decodes into them
 returns them, so that the three cannot disagree. Unknown fields are refused.
 """
 
-from cortex_runtime.formats.messages.access import LoginRequest, LoginResponse
+from cortex_runtime.formats.messages.access import LoginRequest, LoginResponse, OidcLoginRequest, Session
 from cortex_runtime.formats.messages.audit import AuditEvent
 from cortex_runtime.formats.messages.base import (
     INHERITS,
@@ -46,7 +46,18 @@ from cortex_runtime.formats.messages.concepts import (
 from cortex_runtime.formats.messages.errors import ErrorDetail, ErrorResponse
 from cortex_runtime.formats.messages.health import ConsolidationReport, HealthReport, SlotReport
 from cortex_runtime.formats.messages.keys import KeyVersion
-from cortex_runtime.formats.messages.tenants import ApiKeyResponse, OnboardRequest, OnboardResponse, Tenant
+from cortex_runtime.formats.messages.tenants import (
+    ApiKey,
+    ApiKeyRequest,
+    ApiKeyResponse,
+    IdentityProvider,
+    OnboardRequest,
+    OnboardResponse,
+    Quota,
+    QuotaRequest,
+    Tenant,
+    Usage,
+)
 
 __all__ = [
     "INHERITS",
@@ -55,6 +66,8 @@ __all__ = [
     "MAX_BUDGET",
     "MAX_RELATIONSHIPS",
     "PRINTABLE",
+    "ApiKey",
+    "ApiKeyRequest",
     "ApiKeyResponse",
     "AuditEvent",
     "BatchRequest",
@@ -68,11 +81,13 @@ __all__ = [
     "ErrorDetail",
     "ErrorResponse",
     "HealthReport",
+    "IdentityProvider",
     "KeyVersion",
     "LoginRequest",
     "LoginResponse",
     "Match",
     "Message",
+    "OidcLoginRequest",
     "OnboardRequest",
     "OnboardResponse",
     "OneOf",
@@ -82,16 +97,20 @@ __all__ = [
     "PutOperation",
     "QueryRequest",
     "QueryResponse",
+    "Quota",
+    "QuotaRequest",
     "RelateOperation",
     "Relationship",
     "RelationshipType",
     "Scalar",
+    "Session",
     "SlotReport",
     "Step",
     "Tenant",
     "TenantName",
     "Text",
     "UnrelateOperation",
+    "Usage",
     "Vector",
     "Weight",
     "encode",
