@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.formats.keyring import KeyringError
@@ -129,7 +129,7 @@ async def set_identity_provider(service: Service, request: Request) -> bytes:
             " ca = excluded.ca",
             [
                 request.names["tenant"], wanted.issuer, wanted.client_id, wanted.role_claim,
-                Jsonb(wanted.roles), wanted.ca,
+                Json(wanted.roles), wanted.ca,
             ],
         )  # fmt: skip
     return encode(wanted)

@@ -42,7 +42,7 @@ create table if not exists identity_provider (
     issuer text not null,
     client_id text not null,
     role_claim text not null,
-    roles jsonb not null,
+    roles json not null, -- not jsonb: their order counts
     ca text not null
 );
 
