@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from cortexctl.commands import api_key, audit, concept, deployment, drill, failover, key, query, tenant
+from cortexctl.commands import (
+    api_key,
+    audit,
+    concept,
+    deployment,
+    drill,
+    failover,
+    key,
+    query,
+    rights,
+    tenant,
+)
 from cortexctl.errors import CortexctlError
 
 app = typer.Typer(
@@ -30,6 +41,7 @@ for group, name in (
 ):
     app.add_typer(group, name=name)
 deployment.register(app)
+rights.register(tenant.app)
 query.register(app)
 
 

@@ -14,16 +14,22 @@ from cortexctl.tenants.onboarding import (
     show_all,
     suspend,
 )
+from cortexctl.tenants.rights import Erasure, ExportedCortex, cortices, erase, export
 from cortexctl.tenants.tiers import QuotaWish, quota_of, with_wish
 
 __all__ = [
+    "Erasure",
+    "ExportedCortex",
     "KeyringChange",
     "Onboarded",
     "Planned",
     "QuotaWish",
     "add_tenant",
     "api_keys",
+    "cortices",
     "described",
+    "erase",
+    "export",
     "make_api_key",
     "onboard",
     "preview",

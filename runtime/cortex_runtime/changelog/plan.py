@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ from cortex_runtime.columns import (
 from cortex_runtime.formats.messages import (
     BatchResponse,
     DeleteOperation,
+    EraseOperation,
     Operation,
     OperationResult,
     Position,
@@ -59,6 +61,9 @@ from cortex_runtime.server.errors import code_of
 SLICE = 0.004
 MAX_REJECTED = 16  # in one plan: forgetting what a rejected write did costs as much as all that was planned
 ENCODER = Encoder()
+
+
+_Encoded = tuple[Operation | EraseOperation, Encoding | None]
 
 
 class Rejected(Exception):
@@ -78,7 +83,7 @@ class Write:
 
     tenant: str
     cortex: str
-    operations: list[Operation]
+    operations: Sequence[Operation | EraseOperation]
     key: bytes
     mac: bytes
     size: int
@@ -143,6 +148,7 @@ class Plan:
     concepts: dict[tuple[str, bytes], ConceptRow] = field(default_factory=dict)
     relationships: dict[tuple[str, bytes], RelationshipRow] = field(default_factory=dict)
     deleted: dict[tuple[str, bytes], str] = field(default_factory=dict)
+    erased: set[tuple[str, bytes]] = field(default_factory=set)  # of the deleted: they leave tombstones
     unrelated: dict[tuple[str, bytes], str] = field(default_factory=dict)
     answers: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     sealed_answers: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
@@ -151,7 +157,7 @@ class Plan:
         "select append(%s::smallint, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], %s::int[],"
         " %s::bytea[], %s,"
         " %s::int[], %s::bytea[], %s::int[], %s::bigint[], %s::bytea[], %s::int[], %s::bytea[], %s::bytea[],"
-        " %s::int[], %s::bytea[], %s::int[], %s::bytea[],"
+        " %s::int[], %s::bytea[], %s::boolean[], %s::int[], %s::bytea[],"
         " %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s)"
     )
 
@@ -173,6 +179,7 @@ class Plan:
             [v.operation for _, v in c], [v.entry for _, v in c],
             [number[k[0], v.cortex] for k, v in r], [k[1] for k, _ in r], [v.entry for _, v in r],
             [number[k[0], v] for k, v in dc], [k[1] for k, _ in dc],
+            [k in self.erased for k, _ in dc],
             [number[k[0], v] for k, v in dr], [k[1] for k, _ in dr],
             [write.tenant for write, _ in kept], [write.key for write, _ in kept],
             [write.mac for write, _ in kept], [answer for _, answer in kept],
@@ -226,9 +233,9 @@ class _Pace:
             self._until = time.perf_counter() + SLICE
 
 
-async def _encode(write: Write, pace: _Pace) -> list[tuple[Operation, Encoding | None]]:
+async def _encode(write: Write, pace: _Pace) -> list[_Encoded]:
     """Encode what is put. Raises Rejected."""
-    encoded: list[tuple[Operation, Encoding | None]] = []
+    encoded: list[_Encoded] = []
     for operation in write.operations:
         encoded.append((operation, _encoding(operation) if isinstance(operation, PutOperation) else None))
         await pace.breathe()
@@ -258,7 +265,7 @@ class _Planner:
         self._touched: dict[bytes, None] = {}
         self._names: dict[tuple[str, str], bytes] = {}
 
-    async def add(self, encoded: list[tuple[Operation, Encoding | None]]) -> list[OperationResult]:
+    async def add(self, encoded: list[_Encoded]) -> list[OperationResult]:
         """Let one write's operations compete, and seal what they make; all of them, or none.
 
         Raises Rejected, and all is as if the write had not been tried.
@@ -295,7 +302,7 @@ class _Planner:
         )
         return digest
 
-    def _compete(self, operation: Operation, encoding: Encoding | None) -> list[Outcome]:
+    def _compete(self, operation: Operation | EraseOperation, encoding: Encoding | None) -> list[Outcome]:
         """Return an operation's outcome, and after that of a put those of its relationships.
 
         Raises InvalidOperationError or Rejected.
@@ -308,7 +315,7 @@ class _Planner:
             )  # fmt: skip
             edges = [self._relate(*edge) for edge in _edges_of(operation)]
             return [self._competition.add(put), *map(self._competition.add, edges)]
-        if isinstance(operation, DeleteOperation):
+        if isinstance(operation, DeleteOperation | EraseOperation):
             return [self._competition.add(Delete(id=self._record(operation.id)))]
         if isinstance(operation, UnrelateOperation):
             source, target = self._record(operation.source), self._record(operation.target)
@@ -336,7 +343,7 @@ class _Planner:
                 unnamed = tuple(each for each in unnamed if each != record)
         return Rejected(code_of(error) or "invalid", message, unnamed)
 
-    def _keep(self, operation: Operation, outcomes: list[Outcome]) -> OperationResult:
+    def _keep(self, operation: Operation | EraseOperation, outcomes: list[Outcome]) -> OperationResult:
         """Put into the plan what an operation makes."""
         outcome, *others = outcomes
         if isinstance(operation, PutOperation):
@@ -344,8 +351,8 @@ class _Planner:
             for edge, each in zip(_edges_of(operation), others, strict=True):
                 self._keep_relationship(*edge, replaced=each.replaced)
             return _result(operation.id, outcome)
-        if isinstance(operation, DeleteOperation):
-            self._delete(self._record(operation.id))
+        if isinstance(operation, DeleteOperation | EraseOperation):
+            self._delete(self._record(operation.id), erased=isinstance(operation, EraseOperation))
             return _result(operation.id, outcome)
         if isinstance(operation, RelateOperation):
             edge = operation.source, operation.type, operation.target, operation.weight
@@ -368,8 +375,10 @@ class _Planner:
         row = ConceptRow(self._cortex, placed.column, outcome.operation, sealed)
         self._plan.concepts[self._tenant, placed.id] = row
 
-    def _delete(self, record: bytes) -> None:
+    def _delete(self, record: bytes, *, erased: bool) -> None:
         plan, tenant = self._plan, self._tenant
+        if erased:
+            plan.erased.add((tenant, record))
         self._touched[record] = None
         plan.concepts.pop((tenant, record), None)
         plan.deleted[tenant, record] = self._cortex

@@ -23,6 +23,8 @@ MAX_CACHED = 10_000  # of a slot
 MAX_BYTES = 64 << 20  # of the concepts that one request reads
 FETCHED_AT_ONCE = 64
 READ_TIMEOUT = 3.0
+PAGE_TIMEOUT = 10.0
+MAX_PAGE_BYTES = 4 << 20
 
 
 class Stored(NamedTuple):
@@ -31,6 +33,13 @@ class Stored(NamedTuple):
     entry: ConceptEntry
     key_version: int
     size: int
+
+
+class Page(NamedTuple):
+    """Concepts with their record ids, and after which the next page goes on; None after the last."""
+
+    entries: list[tuple[bytes, ConceptEntry]]
+    after: bytes | None
 
 
 class Contents:
@@ -73,6 +82,27 @@ class Contents:
             if slot.seq == before:  # else what was read may be older than a change applied meanwhile
                 _keep(slot.contents, (tenant, record), found[record])
         return found
+
+    async def page(
+        self, database: Database, slot: Slot, tenant: str, cortex: str, after: bytes, count: int
+    ) -> Page:
+        """Return the next concepts of a cortex by their record ids, at most `count`. Raises as `concepts`."""
+        async with database.connection(PAGE_TIMEOUT) as connection:
+            cursor = await connection.execute(
+                "select id, operation, entry from concept"
+                " where slot = %s and tenant = %s and cortex = %s and id > %s order by id limit %s",
+                [slot.number, tenant, cortex, after, count], binary=True,
+            )  # fmt: skip
+            rows = await cursor.fetchall()
+        entries, size = [], 0
+        for record, operation, sealed in rows:
+            plain = self._directory.unseal(concept_place(tenant, record, operation), sealed)
+            entries.append((record, msgspec.msgpack.decode(plain, type=ConceptEntry)))
+            size += len(plain)
+            if size > MAX_PAGE_BYTES:
+                break
+        ended = len(entries) == len(rows) < count
+        return Page(entries, None if ended else entries[-1][0])
 
     async def relationships(
         self, database: Database, slot: Slot, tenant: str, source: bytes

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Handler = Callable[["Service", "Request"], Awaitable[bytes]]
 _POSITION = re.compile(r"([0-9]{1,4})\.([0-9]{1,18})\.([0-9]{1,18})")
+_CURSOR = re.compile(r"[0-9a-f]{32}")
 _NAMES = {
     "tenant": re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]"),
     "cortex": re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"),
@@ -110,6 +111,15 @@ def parse_position(header: str | None) -> Position | None:
         raise RequestError("invalid", "Cortex-Position is not of the form slot.token.seq.")
     slot, token, seq = map(int, found.groups())
     return Position(slot=slot, token=token, seq=seq)
+
+
+def parse_cursor(text: str | None) -> bytes:
+    """Return the record id of a cursor, the least when there is none. Raises RequestError (invalid)."""
+    if text is None:
+        return b""
+    if not _CURSOR.fullmatch(text):
+        raise RequestError("invalid", "`after` is not what a page ended with.")
+    return bytes.fromhex(text)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> None:

@@ -6,7 +6,17 @@ from typing import Any
 
 from cortex_runtime.formats import messages as m
 from cortex_runtime.security.rbac import Audience
-from cortex_runtime.server import access, apikeys, auditing, concepts, keys, openapi, operations, tenants
+from cortex_runtime.server import (
+    access,
+    apikeys,
+    auditing,
+    concepts,
+    keys,
+    openapi,
+    operations,
+    rights,
+    tenants,
+)
 from cortex_runtime.server.requests import Handler, Route
 
 _CORTEX = "/v1/tenants/{tenant}/cortices/{cortex}"
@@ -36,6 +46,12 @@ def _of_tenants() -> list[Route]:
               takes=m.BatchRequest, **written),
         route("POST", f"{_CORTEX}/query", "query", concepts.query, "Find concepts",
               takes=m.QueryRequest, gives=m.QueryResponse),
+        route("GET", f"{_TENANT}/cortices", "cortex.list", rights.list_cortices, "List cortices",
+              gives=list[m.CortexSummary]),
+        route("GET", f"{_CORTEX}/export", "cortex.export", rights.export, "Take concepts out, by pages",
+              gives=m.ExportPage, query=("after",)),
+        route("POST", f"{_CORTEX}/erase", "cortex.erase", rights.erase, "Erase one subject's concepts",
+              takes=m.ErasureRequest, gives=m.ErasurePage),
         route("GET", "/v1/session", "session.show", access.show_session, "Show the session",
               gives=m.Session),
         route("POST", "/v1/session", "session.renew", access.renew_session, "Get the session another token",

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ from cortex_runtime.columns import Encoder
 from cortex_runtime.config import NodeConfig
 from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
-from cortex_runtime.formats.messages import BatchResponse, ErrorResponse, Operation, Position
+from cortex_runtime.formats.messages import BatchResponse, EraseOperation, ErrorResponse, Operation, Position
 from cortex_runtime.security.audit import AuditBuffer, event
 from cortex_runtime.security.directory import Directory, UnknownKey
 from cortex_runtime.security.envelope import CannotOpen
@@ -64,7 +65,7 @@ class Service:
     renewed: float = float("-inf")
     renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def write(self, request: Request, operations: list[Operation]) -> bytes:
+    async def write(self, request: Request, operations: Sequence[Operation | EraseOperation]) -> bytes:
         """Return the JSON of a BatchResponse once the operations are durable: all or none.
 
         Any node takes a write and passes it to the slot's owner. While there is no owner that answers,
@@ -166,7 +167,9 @@ class Service:
             return f"{names['cortex']}/{record}"
         return names.get("cortex") or names.get("version") or request.path
 
-    def _write(self, request: Request, cortex: str, operations: list[Operation], key: str) -> Write:
+    def _write(
+        self, request: Request, cortex: str, operations: Sequence[Operation | EraseOperation], key: str
+    ) -> Write:
         body = framed(request.method, request.path, request.body)
         tenant = request.names["tenant"]
         return Write(

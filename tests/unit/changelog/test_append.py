@@ -47,7 +47,7 @@ def append(
         list(entries),
         Jsonb([{"tenant": "acme", "version": version}]),
         [1] * len(ids), list(ids), [0] * len(ids), [1] * len(ids), [sealed] * len(ids),
-        [], [], [], [], [], [], [],
+        [], [], [], [], [], [], [], [],
         ["acme"] * len(keys), keys, [b"mac"] * len(keys), [b"answer"] * len(keys),
         Jsonb([event]),
     ]  # fmt: skip

@@ -131,6 +131,10 @@ class Node:
             method, f"/v1/tenants/{tenant}/cortices/{cortex}/{steps}", self.keys[tenant], content
         )
 
+    def get_raw(self, path: str, *, tenant: str = "acme") -> httpx.Response:
+        """Return the answer to a tenant's GET of any path."""
+        return self.send_raw("GET", path, self.keys[tenant])
+
     def ask(self, method: str, path: str, body: Any = None, **options: str) -> Any:
         """Return the content of a good answer."""
         answer = self.send(method, path, body, **options)

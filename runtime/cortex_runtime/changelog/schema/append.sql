@@ -9,7 +9,7 @@ create or replace function append(
     p_tenants text[], p_cortices text[], p_operations bigint[], p_columns int[], p_entries bytea[], p_versions jsonb,
     c_changes int[], c_ids bytea[], c_columns int[], c_operations bigint[], c_entries bytea[],
     r_changes int[], r_edges bytea[], r_entries bytea[],
-    dc_changes int[], dc_ids bytea[],
+    dc_changes int[], dc_ids bytea[], dc_erased boolean[],
     dr_changes int[], dr_edges bytea[],
     i_tenants text[], i_keys bytea[], i_macs bytea[], i_answers bytea[],
     p_audit jsonb
@@ -66,6 +66,10 @@ begin
             where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]
               and relationship.target = gone.id;
     end if;
+    insert into tombstone (slot, tenant, cortex, id, operation)
+        select p_slot, p_tenants[change], p_cortices[change], id, p_operations[change]
+        from unnest(dc_changes, dc_ids, dc_erased) as gone (change, id, erased) where erased
+        on conflict (slot, tenant, id) do update set operation = excluded.operation, at = excluded.at;
     if cardinality(dr_edges) > 0 then
         delete from relationship using unnest(dr_changes, dr_edges) as gone (change, edge)
             where relationship.slot = p_slot and relationship.tenant = p_tenants[gone.change]

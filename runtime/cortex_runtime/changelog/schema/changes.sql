@@ -111,6 +111,17 @@ create or replace trigger relationship_changed after update on relationship
 create or replace trigger relationship_went after delete on relationship
     referencing old table as gone for each statement execute function count_usage();
 
+-- A concept that was erased for good: without any content. What is restored from a backup is held against it.
+create table if not exists tombstone (
+    slot smallint not null,
+    tenant text not null,
+    cortex text not null,
+    id bytea not null,
+    operation bigint not null,
+    at timestamptz not null default clock_timestamp(),
+    primary key (slot, tenant, id)
+);
+
 create table if not exists idempotency (
     tenant text not null,
     key bytea not null,

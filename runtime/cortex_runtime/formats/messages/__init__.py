@@ -32,6 +32,7 @@ from cortex_runtime.formats.messages.concepts import (
     Concept,
     ConceptBody,
     DeleteOperation,
+    EraseOperation,
     Match,
     Operation,
     OperationResult,
@@ -46,6 +47,13 @@ from cortex_runtime.formats.messages.concepts import (
 from cortex_runtime.formats.messages.errors import ErrorDetail, ErrorResponse
 from cortex_runtime.formats.messages.health import ConsolidationReport, HealthReport, SlotReport
 from cortex_runtime.formats.messages.keys import KeyVersion
+from cortex_runtime.formats.messages.rights import (
+    CortexSummary,
+    ErasurePage,
+    ErasureRequest,
+    ExportedConcept,
+    ExportPage,
+)
 from cortex_runtime.formats.messages.tenants import (
     ApiKey,
     ApiKeyRequest,
@@ -77,9 +85,15 @@ __all__ = [
     "ConceptId",
     "ConsolidationReport",
     "CortexName",
+    "CortexSummary",
     "DeleteOperation",
+    "EraseOperation",
+    "ErasurePage",
+    "ErasureRequest",
     "ErrorDetail",
     "ErrorResponse",
+    "ExportPage",
+    "ExportedConcept",
     "HealthReport",
     "IdentityProvider",
     "KeyVersion",

@@ -87,6 +87,12 @@ class UnrelateOperation(Message, tag_field="op", tag="unrelate", frozen=True, kw
 Operation = PutOperation | DeleteOperation | RelateOperation | UnrelateOperation
 
 
+class EraseOperation(Message, tag_field="op", tag="erase", frozen=True, kw_only=True):
+    """Delete one concept for good, leaving a tombstone: not in a batch of a client's, see Erasure."""
+
+    id: ConceptId
+
+
 class BatchRequest(Message, frozen=True, kw_only=True):
     """Up to 1,000 operations on one cortex: all of them are applied, in order, or none."""
 
