@@ -75,6 +75,19 @@ def save(deployment: Deployment, tenant: str, key: str) -> Path:
     return place
 
 
+def forget(deployment: Deployment, tenant: str) -> None:
+    """Remove the API key of a tenant; no-op when none is kept. Raises Refused, Locked."""
+    place = path()
+    if saved(deployment, tenant) is None:
+        return
+    with durable.exclusive(
+        place.with_name(".credentials.lock"), "The credentials file", patience=LOCK_PATIENCE
+    ):
+        known = _read(place)
+        known.get(deployment.id, {}).get("tenants", {}).pop(tenant, None)
+        durable.write(place.resolve(), yaml.safe_dump({"deployments": known}, sort_keys=False).encode())
+
+
 def _read(place: Path) -> dict[str, dict[str, Any]]:
     try:
         _close_to_others(place)

@@ -14,6 +14,7 @@ from cortexctl.commands import (
     concept,
     deployment,
     drill,
+    evidence,
     failover,
     key,
     query,
@@ -33,6 +34,7 @@ app = typer.Typer(
 for group, name in (
     (tenant.app, "tenant"),
     (api_key.app, "api-key"),
+    (evidence.app, "evidence"),
     (concept.app, "concept"),
     (key.app, "key"),
     (audit.app, "audit"),

@@ -2,7 +2,8 @@
 
 from cortexctl.tenants.apikeys import api_keys, make_api_key, revoke_api_key
 from cortexctl.tenants.identity import described, remove_identity_provider, set_identity_provider
-from cortexctl.tenants.keyrings import KeyringChange, add_tenant
+from cortexctl.tenants.keyrings import KeyringChange, add_tenant, destroy_tenant
+from cortexctl.tenants.leaving import Receipt, offboard, set_legal_hold
 from cortexctl.tenants.onboarding import (
     Onboarded,
     Planned,
@@ -24,13 +25,16 @@ __all__ = [
     "Onboarded",
     "Planned",
     "QuotaWish",
+    "Receipt",
     "add_tenant",
     "api_keys",
     "cortices",
     "described",
+    "destroy_tenant",
     "erase",
     "export",
     "make_api_key",
+    "offboard",
     "onboard",
     "preview",
     "quota_of",
@@ -38,6 +42,7 @@ __all__ = [
     "resume",
     "revoke_api_key",
     "set_identity_provider",
+    "set_legal_hold",
     "set_quota",
     "show",
     "show_all",

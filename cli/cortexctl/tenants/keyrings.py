@@ -7,6 +7,7 @@ the deployment's lock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from cortexctl.errors import Refused
 
 @dataclass(frozen=True, slots=True)
 class KeyringChange:
-    """What adding a tenant does: the generation afterwards, whether the key is new, the copies written."""
+    """What a change does: the generation afterwards, whether that is a new one, the copies written."""
 
     generation: int
-    new_key: bool
+    changed: bool
     written: tuple[str, ...]
 
 
@@ -34,32 +35,49 @@ class _Copy:
 
 def add_tenant(deployment: Deployment, tenant: str) -> KeyringChange:
     """Put a first key of a tenant that has none into every region's keyring. Raises Refused."""
-    target, change, behind = _wanted(deployment, tenant)
-    for copy in behind:
+    return _carry_out(_wanted(deployment, lambda newest: newest.with_tenant(tenant)))
+
+
+def destroy_tenant(deployment: Deployment, tenant: str) -> KeyringChange:
+    """Destroy a tenant's keys in every region's keyring, and change the root key. Raises Refused."""
+    return _carry_out(_wanted(deployment, lambda newest: newest.without_tenant(tenant)))
+
+
+def planned(deployment: Deployment, tenant: str) -> KeyringChange:
+    """Return what add_tenant would do. Raises Refused."""
+    return _wanted(deployment, lambda newest: newest.with_tenant(tenant)).change
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    target: Keyring
+    behind: tuple[_Copy, ...]
+    change: KeyringChange
+
+
+def _wanted(deployment: Deployment, change: Callable[[Keyring], Keyring]) -> _Wanted:
+    copies = [
+        _read(region.name, region.directory / "secrets" / "keyring.json") for region in deployment.regions
+    ]
+    newest = _newest(deployment, [copy.keyring for copy in copies if copy.keyring])
+    target = change(newest)
+    behind = tuple(copy for copy in copies if copy.keyring != target)
+    changed = target.generation > newest.generation
+    return _Wanted(
+        target, behind, KeyringChange(target.generation, changed, tuple(copy.region for copy in behind))
+    )
+
+
+def _carry_out(wanted: _Wanted) -> KeyringChange:
+    for copy in wanted.behind:
         try:
-            durable.write(copy.path, target.to_bytes())
+            durable.write(copy.path, wanted.target.to_bytes())
         except OSError as error:
             raise Refused(
                 f"The keyring of region {copy.region!r} cannot be written.", why=str(error),
                 todo="Mend the directory and repeat: what was begun is finished then.",
             ) from error  # fmt: skip
-    return change
-
-
-def planned(deployment: Deployment, tenant: str) -> KeyringChange:
-    """Return what add_tenant would do. Raises Refused."""
-    return _wanted(deployment, tenant)[1]
-
-
-def _wanted(deployment: Deployment, tenant: str) -> tuple[Keyring, KeyringChange, tuple[_Copy, ...]]:
-    copies = [
-        _read(region.name, region.directory / "secrets" / "keyring.json") for region in deployment.regions
-    ]
-    newest = _newest(deployment, [copy.keyring for copy in copies if copy.keyring])
-    target = newest.with_tenant(tenant)
-    behind = tuple(copy for copy in copies if copy.keyring != target)
-    new_key = target.generation > newest.generation
-    return target, KeyringChange(target.generation, new_key, tuple(copy.region for copy in behind)), behind
+    return wanted.change
 
 
 def _newest(deployment: Deployment, keyrings: list[Keyring]) -> Keyring:
@@ -71,11 +89,11 @@ def _newest(deployment: Deployment, keyrings: list[Keyring]) -> Keyring:
         )
     newest = max(keyrings, key=lambda keyring: keyring.generation)
     for other in keyrings:
-        same_root = (other.root_id, other.root_key) == (newest.root_id, newest.root_key)
-        if not same_root or (other.generation == newest.generation and other != newest):
+        related = other.root_id == newest.root_id or other.root_id in newest.former_roots
+        if not related or (other.generation == newest.generation and other != newest):
             raise Refused(
                 "The regions' keyrings contradict each other.",
-                why=f"Generation {newest.generation} exists twice, or two root keys are in use.",
+                why=f"Generation {newest.generation} exists twice, or one has a root key of another keyring.",
                 todo=f"Restore one of {deployment.directory}/regions/*/secrets/keyring.json from a backup.",
             )
     return newest

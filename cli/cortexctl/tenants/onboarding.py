@@ -56,7 +56,7 @@ def preview(deployment: Deployment, client: Client, tenant: str) -> Planned:
     """Return what onboarding would do. Raises Refused and ClientError."""
     change = planned(deployment, tenant)
     exists = any(one.tenant == tenant for one in show_all(client))
-    return Planned(tenant, not exists, change.new_key, change.generation, change.written)
+    return Planned(tenant, not exists, change.changed, change.generation, change.written)
 
 
 def show_all(client: Client) -> list[Tenant]:

@@ -133,6 +133,11 @@ class Replica:
         members = self.view.members
         return bool(owners) and all(node in members and members[node].alive for node in owners)
 
+    @property
+    def left(self) -> frozenset[str]:
+        """The tenants that have left."""
+        return frozenset(name for name, entry in self._directory.tenants.items() if entry.has_left)
+
     def totals(self) -> Totals:
         """Return the sums over all cortices here."""
         cortices = [cortex for slot in self.slots.values() for cortex in slot.cortices.values()]
@@ -209,12 +214,20 @@ class Replica:
         async with self._control.connection(CALL_TIMEOUT) as connection:
             self.view = await observe(connection, self.view, self._config)
             await self._directory.refresh(connection)
+        self._forget_left()
         self._forget_lost()
         async with self._deciding:
             if self.ready and self._heartbeat.fresh:
                 candidates = self.view.owning_candidates()
                 await self._take([slot for slot in self.slots if self._should_take(slot, candidates)])
                 await self._rebalance(candidates)
+
+    def _forget_left(self) -> None:
+        """Let go of what is here of tenants that have left."""
+        if left := self.left:
+            for slot in self.slots.values():
+                for tenant in left & {tenant for tenant, _ in slot.cortices}:
+                    slot.forget(tenant)
 
     def _forget_lost(self) -> None:
         for slot, owner in list(self.owners.items()):

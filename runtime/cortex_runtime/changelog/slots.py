@@ -100,6 +100,20 @@ class Slot:
         self.moved.set()
         self.moved = asyncio.Event()
 
+    def skip(self, change: Change) -> None:
+        """Go past a change of a tenant that has left. Raises Diverged as `apply`."""
+        if not change.follows(self.seq, self.digest):
+            raise Diverged(f"slot {self.number}: {self.seq} is not followed by {change.seq}")
+        self.token, self.seq, self.digest = change.token, change.seq, change.digest
+
+    def forget(self, tenant: str) -> None:
+        """Let go of all that is here of a tenant that has left."""
+        for place in [place for place in self.cortices if place[0] == tenant]:
+            del self.cortices[place]
+            self.origins.pop(place, None)
+        for key in [key for key in self.contents if key[0] == tenant]:
+            del self.contents[key]
+
     def reached(self, token: int, seq: int) -> bool:
         """Tell whether everything up to a position is applied."""
         return self.seq >= seq and self.token >= token
@@ -143,6 +157,9 @@ async def catch_up(slot: Slot, connection: Connection, directory: Directory) -> 
         rows = await (await connection.execute(_CHANGES, [slot.number, slot.seq], binary=True)).fetchall()
         for row in rows:
             change = Change(*row)
+            if directory.has_left(change.tenant):
+                slot.skip(change)
+                continue
             entry = change.open(slot.number, directory)
             async with slot.changing:
                 slot.apply(change, entry)
@@ -172,6 +189,8 @@ async def load(
             connection, "select tenant, name, operations from cortex where slot = %s", number
         )
         for tenant, name, operations in cortices:
+            if directory.has_left(tenant):
+                continue
             if snapshots is not None and operations >= WORTH_A_SNAPSHOT:
                 how = await _restored(slot, connection, directory, snapshots, tenant, name, operations)
                 quick += [how] if how else []

@@ -135,6 +135,22 @@ class Snapshots:
             if slot in cortices and name.key not in cortices[slot] and self._objects is not None:
                 self._objects.delete(str(name))
 
+    def forget(self, tenants: Collection[str]) -> None:
+        """Remove all snapshots of tenants, here and in the store. Raises OSError or ObjectStoreError."""
+        self._remove([name for name in self._all_here() if name.tenant in tenants])
+        for name in self._stored_of(tenants):
+            assert self._objects is not None
+            self._objects.delete(str(name))
+
+    def count(self, tenant: str) -> tuple[int, int]:
+        """Return how many snapshots of a tenant are here and in the object store. Raises as `forget`."""
+        here = sum(name.tenant == tenant for name in self._all_here())
+        return here, len(self._stored_of({tenant}))
+
+    def _stored_of(self, tenants: Collection[str]) -> list[Name]:
+        names = filter(None, map(Name.parse, self._objects.names("") if self._objects else ()))
+        return [name for name in names if name.tenant in tenants]
+
     def _all_here(self) -> list[Name]:
         return [name for path in self._directory.iterdir() if (name := Name.parse(path.name))]
 

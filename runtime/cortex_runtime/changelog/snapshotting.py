@@ -32,6 +32,10 @@ class Holding(Protocol):
     slots: dict[int, Slot]
 
     @property
+    def left(self) -> frozenset[str]:
+        """The tenants that have left."""
+
+    @property
     def ready(self) -> bool:
         """True once everything is here that should be."""
 
@@ -51,6 +55,7 @@ class Snapshotting:
         self._stop = threading.Event()
         self._writing = asyncio.Lock()
         self._swept = clock()
+        self._forgotten: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Look around for ever."""
@@ -59,7 +64,8 @@ class Snapshotting:
             await self.look()
 
     async def look(self) -> None:
-        """Write the snapshots that are due, and remove those of what is no longer held here."""
+        """Write the snapshots that are due, and remove those of what has left or is no longer held here."""
+        await self._forget()
         for slot, key in self._large():
             if self._is_due(slot, key) and not self._leaving:
                 await self._try(slot, key, upload=self._holding.is_first_holder(slot.number))
@@ -128,6 +134,16 @@ class Snapshotting:
         )  # fmt: skip
         if upload:
             await asyncio.to_thread(self._snapshots.upload, Name.of(origin))
+
+    async def _forget(self) -> None:
+        left = self._holding.left
+        if new := left - self._forgotten:
+            try:
+                await asyncio.to_thread(self._snapshots.forget, new)
+            except Exception as error:
+                log.warning("snapshots not removed", why=repr(error))
+            else:
+                self._forgotten = left
 
     async def _sweep(self) -> None:
         held = {number: frozenset(slot.cortices) for number, slot in self._holding.slots.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from collections.abc import Iterable
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -35,13 +36,17 @@ class TenantKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Keyring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A keyring. Immutable: a change gives a new one of the next generation."""
+    """A keyring. Immutable: a change gives a new one of the next generation.
+
+    `former_roots` are the ids of the root keys before this one: a copy by one is older, not another's.
+    """
 
     format: str
     generation: int
     root_id: str
     root_key: str
     tenants: dict[str, list[TenantKey]]
+    former_roots: list[str] = []
 
     def to_bytes(self) -> bytes:
         """Return the file's content."""
@@ -55,6 +60,37 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return msgspec.structs.replace(
             self, generation=self.generation + 1, tenants={**self.tenants, tenant: [key]}
         )
+
+    def without_tenant(self, tenant: str) -> Keyring:
+        """Return this keyring, or the next generation without the keys of a tenant that has some.
+
+        The others are wrapped anew by a new root key: who has a copy of this keyring, and comes by the next
+        ones, opens nothing of the tenant with them.
+        """
+        if tenant not in self.tenants:
+            return self
+        return self._rerooted(other for other in self.tenants if other != tenant)
+
+    def rerooted(self) -> Keyring:
+        """Return the next generation, with a new root key."""
+        return self._rerooted(self.tenants)
+
+    def _rerooted(self, tenants: Iterable[str]) -> Keyring:
+        following = msgspec.structs.replace(
+            self, generation=self.generation + 1, root_id=secrets.token_hex(8), root_key=_new_root_key(),
+            former_roots=[*self.former_roots, self.root_id],
+        )  # fmt: skip
+        wrapped = {
+            tenant: [
+                TenantKey(
+                    version=key.version,
+                    wrapped=following._wrap(tenant, key.version, self._unwrap(tenant, key)),
+                )
+                for key in self.tenants[tenant]
+            ]
+            for tenant in tenants
+        }
+        return msgspec.structs.replace(following, tenants=wrapped)
 
     def tenant_key(self, tenant: str, version: int | None = None) -> tuple[int, bytes]:
         """Return version and key-encryption key (32 bytes) of a tenant, the newest unless named.
@@ -90,7 +126,7 @@ def new_keyring() -> bytes:
         format=FORMAT,
         generation=1,
         root_id=secrets.token_hex(8),
-        root_key=base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+        root_key=_new_root_key(),
         tenants={},
     ).to_bytes()
 
@@ -105,6 +141,10 @@ def parse(content: bytes) -> Keyring:
     if not usable:
         raise KeyringError(f"the keyring is not of format {FORMAT}")
     return keyring
+
+
+def _new_root_key() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def _decode(text: str) -> bytes:

@@ -85,6 +85,11 @@ class TenantEntry:
         active = [key.version for key in self.data_keys.values() if key.state == "ACTIVE"]
         object.__setattr__(self, "active_version", active[0] if active else 0)
 
+    @property
+    def has_left(self) -> bool:
+        """True of one whose keys are, or are about to be, destroyed: nothing of it can be opened any more."""
+        return self.state in ("leaving", "gone")
+
     def has_subject(self, subject: str) -> bool:
         """Tell whether who logged in as this may still do so; a person is asked at his next login."""
         kind, _, name = subject.partition(":")
@@ -114,6 +119,11 @@ class Directory:
     def tenants(self) -> dict[str, TenantEntry]:
         """All tenants by name."""
         return self._tenants
+
+    def has_left(self, tenant: str) -> bool:
+        """Tell whether a tenant is known to have left; not of one that is not known (yet)."""
+        entry = self._tenants.get(tenant)
+        return entry is not None and entry.has_left
 
     def denied(self, session: str) -> bool:
         """Tell whether a session has ended."""
@@ -197,6 +207,10 @@ class Directory:
             return unseal(opened, _check_place(tenant, key.version), key.check_value) == CHECK_PLAIN
         except (CannotOpen, KeyringError):
             return False
+
+    def opened_versions(self, tenant: str) -> list[int]:
+        """Return the versions of a tenant's data key whose check values open with this region's keyring."""
+        return [version for version, key in self._tenant(tenant).data_keys.items() if self.opens(tenant, key)]
 
     def make_data_key(self, tenant: str, version: int) -> tuple[int, bytes, bytes]:
         """Return key-encryption key's version, wrapped key and check value of a new data key."""

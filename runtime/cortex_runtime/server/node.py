@@ -101,7 +101,7 @@ class _Node:
             encoder=Encoder(), primary=self._primary, local=self._local,
             forwarder=Forwarder(config.tls, config.name), audit=AuditBuffer(self._primary),
             metrics=Metrics(replica),
-            token_keys=own, rbac=rbac, oidc=Oidc(), started=time.monotonic(),
+            token_keys=own, snapshots=snapshots, rbac=rbac, oidc=Oidc(), started=time.monotonic(),
         )  # fmt: skip
         self._limiter = RateLimiter()
         verifier = Verifier(lambda kid: finder(own, operators).get(kid))

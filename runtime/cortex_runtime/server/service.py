@@ -20,6 +20,7 @@ from cortex_runtime.changelog.placement import slot_of
 from cortex_runtime.changelog.plan import Rejected, Write
 from cortex_runtime.changelog.replica import Replica
 from cortex_runtime.changelog.slots import Slot
+from cortex_runtime.changelog.snapshots import Snapshots
 from cortex_runtime.columns import Encoder
 from cortex_runtime.config import NodeConfig
 from cortex_runtime.formats.framing import framed
@@ -59,6 +60,7 @@ class Service:
     audit: AuditBuffer
     metrics: Metrics
     token_keys: TokenKeyFile
+    snapshots: Snapshots
     rbac: Rbac
     oidc: Oidc
     started: float

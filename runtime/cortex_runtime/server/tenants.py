@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TENANTS = f"""
     select tenant.name, tier, state, to_char(created_at at time zone 'UTC', {TIME}),
            (select version from data_key where data_key.tenant = tenant.name and data_key.state = 'ACTIVE'),
+           legal_hold,
            coalesce(sum(cortex.concepts), 0)::bigint, coalesce(sum(cortex.columns), 0)::bigint,
            coalesce(sum(cortex.bytes), 0)::bigint, quota.concepts, quota.columns, quota.storage,
            quota.requests
@@ -62,6 +63,8 @@ async def onboard(service: Service, request: Request) -> bytes:
             [wanted.tenant, wanted.tier, wanted.keyring_generation, kek_version, index_key],
         )
         created = cursor.rowcount == 1
+        if not created and (await tenant_of(connection, request)).state in ("leaving", "gone"):
+            raise RequestError("conflict", "A tenant of this name has left; its name is not given again.")
         if created:
             await _set_quota(connection, wanted.tenant, wanted.quota)
             await connection.execute(
@@ -175,10 +178,12 @@ async def _tenants(connection: Connection, name: str | None) -> list[Tenant]:
     return [_tenant(*row) for row in rows]
 
 
-def _tenant(name: str, tier: str, state: str, created_at: str, version: int, *numbers: Any) -> Tenant:
+def _tenant(
+    name: str, tier: str, state: str, created_at: str, version: int | None, held: bool, *numbers: Any
+) -> Tenant:
     usage, quota = numbers[:3], numbers[3:]
     return Tenant(
-        tenant=name, tier=tier, state=state, created_at=created_at, key_version=version,
+        tenant=name, tier=tier, state=state, created_at=created_at, key_version=version, legal_hold=held,
         usage=Usage(**dict(zip(Usage.__struct_fields__, usage, strict=True))),
         quota=Quota(**dict(zip(Quota.__struct_fields__, quota, strict=True))),
     )  # fmt: skip

@@ -38,6 +38,7 @@ class Held:
     """What a node holds: one slot, whose log goes on with each write."""
 
     ready = True
+    left: frozenset[str] = frozenset()
     first = True
 
     def __init__(self) -> None:

@@ -4,9 +4,10 @@ import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from cortex_runtime.formats.keyring import Keyring, new_keyring, parse
+from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring, parse
 from cortexctl import durable, tenants
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
@@ -24,7 +25,7 @@ def test_every_region_gets_the_same_key_of_the_next_generation(deployment: Deplo
     change = tenants.add_tenant(deployment, "acme")
     first, second, third = keyrings(deployment)
     assert first == second == third
-    assert (first.generation, change.generation, change.new_key) == (2, 2, True)
+    assert (first.generation, change.generation, change.changed) == (2, 2, True)
     assert change.written == ("eu-west", "us-east", "ap-south")
     assert first.tenant_key("acme")[0] == 1
     assert {stat.S_IMODE(path.stat().st_mode) for path in files(deployment)} == {0o600}
@@ -34,7 +35,7 @@ def test_adding_a_tenant_again_changes_nothing(deployment: Deployment) -> None:
     tenants.add_tenant(deployment, "acme")
     before = keyrings(deployment)
     change = tenants.add_tenant(deployment, "acme")
-    assert (change.generation, change.new_key, change.written) == (2, False, ())
+    assert (change.generation, change.changed, change.written) == (2, False, ())
     assert keyrings(deployment) == before
 
 
@@ -56,7 +57,7 @@ def test_a_run_ended_between_two_regions_is_finished_by_the_next(
     monkeypatch.undo()
     key = max(keyrings(deployment), key=lambda keyring: keyring.generation).tenant_key("acme")
     change = tenants.add_tenant(deployment, "acme")
-    assert not change.new_key
+    assert not change.changed
     assert len(change.written) == 3 - survivors
     assert {keyring.tenant_key("acme") for keyring in keyrings(deployment)} == {key}
 
@@ -97,3 +98,45 @@ def test_a_replaced_keyring_stays_readable_for_the_account_of_the_nodes(deployme
         os.chown(path, 12345, 12345)
     tenants.add_tenant(deployment, "acme")
     assert {(path.stat().st_uid, path.stat().st_gid) for path in files(deployment)} == {(12345, 12345)}
+
+
+def test_a_destroyed_tenants_key_opens_by_no_copy_of_any_time(deployment: Deployment) -> None:
+    tenants.add_tenant(deployment, "acme")
+    tenants.add_tenant(deployment, "other")
+    stolen, key = keyrings(deployment)[0], keyrings(deployment)[0].tenant_key("other")
+    change = tenants.destroy_tenant(deployment, "acme")
+    assert change.written == ("eu-west", "us-east", "ap-south")
+    for keyring in keyrings(deployment):
+        assert "acme" not in keyring.tenants
+        assert keyring.tenant_key("other") == key
+        assert keyring.root_key != stolen.root_key
+        # What is wrapped for the others from now on does not open by a root key that was stolen before.
+        mixed = msgspec.structs.replace(stolen, tenants=keyring.tenants)
+        with pytest.raises(KeyringError):
+            mixed.tenant_key("other")
+    again = tenants.destroy_tenant(deployment, "acme")
+    assert (again.changed, again.written) == (False, ())
+
+
+@pytest.mark.parametrize("survivors", [1, 2])
+def test_a_destruction_ended_between_two_regions_is_finished_by_the_next(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, survivors: int
+) -> None:
+    tenants.add_tenant(deployment, "acme")
+    tenants.add_tenant(deployment, "other")
+    written: list[Path] = []
+
+    def killed(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+        if len(written) == survivors:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr(durable, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tenants.destroy_tenant(deployment, "acme")
+    monkeypatch.undo()
+    assert tenants.destroy_tenant(deployment, "acme").generation == 4
+    assert [sorted(keyring.tenants) for keyring in keyrings(deployment)] == [["other"]] * 3
+    tenants.add_tenant(deployment, "third")
+    assert len({keyring.root_id for keyring in keyrings(deployment)}) == 1

@@ -1,7 +1,7 @@
 """What a deployment needs before anything starts: CA, keys, passwords, and each region's own copy of them.
 
     <deployment>/ca/            ca.crt ca.key database.json (passwords by role)
-    <deployment>/operator/      tls.crt tls.key token-keys.json
+    <deployment>/operator/      tls.crt tls.key token-keys.json statements.key statements.pub
     <deployment>/secrets/       token-keys.json
     <region>/certs/  secrets/   what the region needs of it; made again whenever it is missing
 
@@ -14,6 +14,9 @@ import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cortex_runtime.formats import tokenkeys
 from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring, parse
@@ -65,6 +68,7 @@ def _prepare_deployment(deployment: Deployment) -> Authority:
     authority = certificates.open_authority(ca, deployment.name)
     certificates.ensure(authority, operator, "tls", common_name="operator")
     _ensure_token_keys(operator, "operator")
+    _ensure_signing_key(operator, "statements")
     _ensure_token_keys(shared, "node")
     if not (ca / "database.json").exists():
         found = {role: secrets.token_urlsafe(32) for role in ROLES}
@@ -99,6 +103,23 @@ def _copy(path: Path, content: bytes) -> None:
     except FileNotFoundError:
         pass
     durable.write(path, content)
+
+
+def _ensure_signing_key(directory: Path, name: str) -> None:
+    """See to it that there are NAME.key and NAME.pub, an Ed25519 key in PEM. Raises Refused."""
+    key, public = directory / f"{name}.key", directory / f"{name}.pub"
+    if not key.exists():
+        private = Ed25519PrivateKey.generate()
+        pem = private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        durable.write(key, pem)
+    try:
+        found = serialization.load_pem_private_key(key.read_bytes(), None).public_key()
+    except ValueError as error:
+        raise Refused(f"{key} is damaged.", why=str(error), todo="Restore it from a backup.") from error
+    pem = found.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    _copy(public, pem)
 
 
 def _ensure_token_keys(directory: Path, issuer: tokenkeys.Issuer) -> None:

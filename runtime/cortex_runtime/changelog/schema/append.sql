@@ -35,8 +35,8 @@ begin
     end if;
 
     perform from jsonb_to_recordset(p_versions) as used (tenant text, version int)
-        left join data_key using (tenant, version)
-        where data_key.state is distinct from 'ACTIVE';
+        left join data_key using (tenant, version) left join tenant on tenant.name = used.tenant
+        where data_key.state is distinct from 'ACTIVE' or tenant.state in ('leaving', 'gone');
     if found then
         raise exception 'a key version is not the active one' using errcode = 'CX003';
     end if;

@@ -7,7 +7,8 @@ insert into directory (version) values (1) on conflict do nothing;
 create table if not exists tenant (
     name text primary key,
     tier text not null,
-    state text not null default 'active',
+    state text not null default 'active' check (state in ('active', 'suspended', 'leaving', 'gone')),
+    legal_hold boolean not null default false, -- its data must not be destroyed
     epoch int not null default 1,
     keyring_generation int not null,
     kek_version int not null,
@@ -78,5 +79,44 @@ begin
     if reached is not null then
         raise exception '%', reached using errcode = 'CX004';
     end if;
+end
+$$;
+
+-- Removes some of what a tenant that leaves has, and returns how many rows that was; none are left after 0.
+-- Its data keys stay: without the key that they are wrapped by they open nothing, which is then to be proven.
+create or replace function purge_tenant(p_tenant text, p_limit int) returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    part text;
+    removed bigint;
+    total bigint := 0;
+begin
+    perform from tenant where name = p_tenant and state in ('leaving', 'gone') for update;
+    if not found then
+        raise exception 'tenant % does not leave', p_tenant using errcode = 'CX005';
+    end if;
+    foreach part in array array['concept', 'relationship', 'change', 'idempotency', 'tombstone', 'cortex', 'api_key',
+        'identity_provider'] loop
+        execute format('delete from %1$I where ctid in (select ctid from %1$I where tenant = $1 limit $2) '
+            'and tenant = $1', part) using p_tenant, p_limit;
+        get diagnostics removed = row_count;
+        total := total + removed;
+    end loop;
+    if total = 0 then
+        update tenant set state = 'gone', index_key = '' where name = p_tenant;
+    end if;
+    return total;
+end
+$$;
+
+-- How many rows each table has of a tenant, of those that are to have none once it has gone.
+create or replace function residue_of(p_tenant text) returns table (part text, rows bigint)
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+    foreach part in array array['concept', 'relationship', 'change', 'idempotency', 'tombstone', 'cortex', 'api_key',
+        'identity_provider'] loop
+        execute format('select count(*) from %I where tenant = $1', part) into rows using p_tenant;
+        return next;
+    end loop;
 end
 $$;

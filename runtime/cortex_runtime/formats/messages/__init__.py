@@ -47,6 +47,7 @@ from cortex_runtime.formats.messages.concepts import (
 from cortex_runtime.formats.messages.errors import ErrorDetail, ErrorResponse
 from cortex_runtime.formats.messages.health import ConsolidationReport, HealthReport, SlotReport
 from cortex_runtime.formats.messages.keys import KeyVersion
+from cortex_runtime.formats.messages.leaving import LegalHoldRequest, PurgeProgress, Residue
 from cortex_runtime.formats.messages.rights import (
     CortexSummary,
     ErasurePage,
@@ -97,6 +98,7 @@ __all__ = [
     "HealthReport",
     "IdentityProvider",
     "KeyVersion",
+    "LegalHoldRequest",
     "LoginRequest",
     "LoginResponse",
     "Match",
@@ -108,6 +110,7 @@ __all__ = [
     "Operation",
     "OperationResult",
     "Position",
+    "PurgeProgress",
     "PutOperation",
     "QueryRequest",
     "QueryResponse",
@@ -116,6 +119,7 @@ __all__ = [
     "RelateOperation",
     "Relationship",
     "RelationshipType",
+    "Residue",
     "Scalar",
     "Session",
     "SlotReport",

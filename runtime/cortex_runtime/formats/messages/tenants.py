@@ -54,7 +54,8 @@ class Tenant(Message, frozen=True, kw_only=True):
     tier: str
     state: str
     created_at: str
-    key_version: int
+    key_version: int | None
+    legal_hold: bool
     usage: Usage
     quota: Quota
 

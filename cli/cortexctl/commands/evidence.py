@@ -1,0 +1,36 @@
+"""cortexctl evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortexctl import render
+from cortexctl.commands.options import OutputOption
+from cortexctl.render import Output
+
+app = typer.Typer(help="Signed statements: receipts.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep verify a command of its own beside those to come."""
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="The statement's file.", show_default=False)],
+    *,
+    public_key: Annotated[
+        Path,
+        typer.Option("--public-key", help="PEM of the key that it must be signed by.", show_default=False),
+    ],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Check a signed statement, by file and public key alone. Exits with 3 when it is not to be believed."""
+    from cortexctl import evidence  # noqa: PLC0415 - --help must be quick
+
+    statement = evidence.verify(file, public_key)
+    render.data(render.plain(statement), output if output is not Output.TABLE else Output.YAML)
