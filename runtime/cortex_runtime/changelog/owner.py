@@ -16,6 +16,7 @@ from psycopg import errors
 
 from cortex_runtime.changelog.database import Connection, Database, NotConnected, Unavailable
 from cortex_runtime.changelog.plan import Plan, Rejected, Write, prepare
+from cortex_runtime.changelog.reencryption import Row
 from cortex_runtime.changelog.slots import Change, Slot
 from cortex_runtime.security.directory import Directory
 
@@ -24,6 +25,10 @@ MAX_OPERATIONS = 1000
 MAX_BATCH_BYTES = 4 << 20
 MAX_QUEUED_BYTES = 64 << 20
 NOT_OWNER, HEAD_MOVED, KEY_NOT_IN_USE, OVER_QUOTA = "CX001", "CX002", "CX003", "CX004"
+_REWRITE = (
+    "select reencrypt(%s::smallint, %s, %s, %s, %s, %s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[],"
+    " %s::bytea[], %s::bytea[])"
+)
 log = structlog.get_logger()
 
 
@@ -59,6 +64,7 @@ class Owner:
         self._fresh, self._lost = fresh, lost
         self._queue: list[Write] = []
         self._worker: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
 
     @property
     def queued(self) -> int:
@@ -78,6 +84,32 @@ class Owner:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
         return await write.answer
+
+    async def rewrite(self, tenant: str, version: int, anew: list[tuple[Row, bytes]]) -> int:
+        """Put rows that are sealed anew in place of what they were, unless changed; return how many.
+
+        Waits for the append in flight, so that the two do not wait for each other's rows. Raises NotOwner,
+        Unavailable or psycopg.Error.
+        """
+        concepts = [(row, entry) for row, entry in anew if len(row.id) == 16]
+        edges = [(row, entry) for row, entry in anew if len(row.id) != 16]
+        parameters = [
+            self.slot.number, self._node, self.token, tenant, version,
+            [row.id for row, _ in concepts], [row.operation for row, _ in concepts],
+            [entry for _, entry in concepts],
+            [row.id for row, _ in edges], [row.entry for row, _ in edges], [entry for _, entry in edges],
+        ]  # fmt: skip
+        async with self._writing, self._primary.connection(APPEND_TIMEOUT) as connection:
+            try:
+                cursor = await connection.execute(_REWRITE, parameters, binary=True)
+            except psycopg.Error as error:
+                if error.sqlstate in (NOT_OWNER, KEY_NOT_IN_USE):
+                    raise NotOwner(str(error)) from error
+                raise
+            row = await cursor.fetchone()
+        for each, _ in concepts:
+            self.slot.contents.pop((tenant, each.id), None)
+        return row[0] if row else 0
 
     async def close(self) -> None:
         """Take no more writes, and return when those in hand are done."""
@@ -149,7 +181,7 @@ class Owner:
                 self._apply(plan, digest)
 
     async def _append(self, plan: Plan) -> bytes:
-        async with self._primary.connection(APPEND_TIMEOUT) as connection:
+        async with self._writing, self._primary.connection(APPEND_TIMEOUT) as connection:
             cursor = await connection.execute(plan.statement, plan.parameters(self._node), binary=True)
             row = await cursor.fetchone()
         assert row is not None

@@ -31,7 +31,7 @@ from cortex_runtime.formats import decoding
 from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.security.directory import UnknownKey
-from cortex_runtime.security.envelope import OVERHEAD, CannotOpen, Place
+from cortex_runtime.security.envelope import OVERHEAD, CannotOpen, Place, key_version_of
 
 FORMAT = 1
 CHUNK = 1 << 20
@@ -52,8 +52,11 @@ class WritingStopped(Exception):
 class Keys(Protocol):
     """What seals and opens the records of tenants: the Directory."""
 
-    def seal_into(self, place: Place, plain: memoryview, out: memoryview) -> None:
-        """Seal a record."""
+    def active_version(self, tenant: str) -> int:
+        """Return the version that seals. Raises UnknownKey."""
+
+    def seal_into(self, place: Place, version: int, plain: memoryview, out: memoryview) -> None:
+        """Seal a record by this version."""
 
     def unseal_into(self, place: Place, sealed: memoryview, out: memoryview) -> None:
         """Open a record. Raises CannotOpen, UnknownKey or KeyringError."""
@@ -61,7 +64,10 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose state it is, and of which position: that of its slot's log up to which it has everything."""
+    """Whose state it is, and of which position: that of its slot's log up to which it has everything.
+
+    `key_version` is that of the tenant's key which seals all of it.
+    """
 
     tenant: str
     cortex: str
@@ -69,6 +75,7 @@ class Origin:
     seq: int
     digest: bytes
     operations: int
+    key_version: int
 
     @property
     def slot(self) -> int:
@@ -162,7 +169,7 @@ def write(
         if stop is not None and stop.is_set():
             raise WritingStopped
         out = sealed[: len(plain) + OVERHEAD]
-        keys.seal_into(place_of(number), plain, out)
+        keys.seal_into(place_of(number), origin.key_version, plain, out)
         _write_all(descriptor, out)
 
 
@@ -188,7 +195,8 @@ def read(
     except (CannotOpen, UnknownKey, KeyringError, ImageError, msgspec.DecodeError) as error:
         raise SnapshotDamagedError(str(error)) from error
     restored = Cortex.from_state(settings, state)
-    origin = Origin(tenant, cortex, head.token, head.seq, manifest.digest, manifest.operations)
+    version = key_version_of(os.pread(descriptor, OVERHEAD, _HEAD.size))
+    origin = Origin(tenant, cortex, head.token, head.seq, manifest.digest, manifest.operations, version)
     if restored.operations != origin.operations:
         raise SnapshotDamagedError(f"it is of operation {restored.operations}, not {origin.operations}")
     return origin, restored

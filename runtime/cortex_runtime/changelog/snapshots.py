@@ -1,7 +1,8 @@
 """A node's snapshots: in a directory of its own, and in the object store of its region.
 
-A file's name tells whose it is and of which position: `tenant.cortex.token-seq.snapshot`. What does not open
-is not used; nothing depends on a snapshot but how long a node takes to load.
+A file's name tells whose it is, of which position, and by which version of the tenant's key it is sealed:
+`tenant.cortex.token-seq.version.snapshot`. What does not open is not used; nothing depends on a snapshot but
+how long a node takes to load.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from cortex_runtime.objectstore import NoSuchObjectError, ObjectStore
 
 KEPT = 2
 _PART = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
-_NAME = re.compile(rf"({_PART})\.({_PART})\.([0-9a-f]{{16}})-([0-9a-f]{{16}})\.snapshot")
+_NAME = re.compile(rf"({_PART})\.({_PART})\.([0-9a-f]{{16}})-([0-9a-f]{{16}})\.(\d{{1,9}})\.snapshot")
 Key = tuple[str, str]
 
 
@@ -36,17 +39,18 @@ class Name:
     cortex: str
     token: int
     seq: int
+    key_version: int
 
     @classmethod
     def parse(cls, text: str) -> Name | None:
         """Return what a file's or object's name tells, None when it is not one of a snapshot."""
         match = _NAME.fullmatch(text)
-        return match and cls(match[1], match[2], int(match[3], 16), int(match[4], 16))
+        return match and cls(match[1], match[2], int(match[3], 16), int(match[4], 16), int(match[5]))
 
     @classmethod
     def of(cls, origin: Origin) -> Name:
         """Return the name of a snapshot."""
-        return cls(origin.tenant, origin.cortex, origin.token, origin.seq)
+        return cls(origin.tenant, origin.cortex, origin.token, origin.seq, origin.key_version)
 
     @property
     def key(self) -> Key:
@@ -54,7 +58,7 @@ class Name:
         return self.tenant, self.cortex
 
     def __str__(self) -> str:
-        text = f"{self.tenant}.{self.cortex}.{self.token:016x}-{self.seq:016x}.snapshot"
+        text = f"{self.tenant}.{self.cortex}.{self.token:016x}-{self.seq:016x}.{self.key_version}.snapshot"
         if not _NAME.fullmatch(text):
             raise ValueError(f"{self.tenant[:64]!r}, {self.cortex[:64]!r} are no names of tenant and cortex")
         return text
@@ -70,6 +74,10 @@ class Snapshots:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_temporaries(directory)
 
+    def active_version(self, tenant: str) -> int:
+        """Return the version of a tenant's key that seals its snapshots. Raises UnknownKey."""
+        return self._keys.active_version(tenant)
+
     def here(self, tenant: str, cortex: str) -> list[Name]:
         """Return the snapshots of a cortex in the directory, the newest first."""
         return _of(self._all_here(), tenant, cortex)
@@ -80,24 +88,20 @@ class Snapshots:
         return _of(filter(None, map(Name.parse, found)), tenant, cortex)
 
     def write(self, origin: Origin, image: Image, stop: threading.Event | None = None) -> Path:
-        """Write a snapshot into the directory, and remove those of the cortex before the one before it.
+        """Write a snapshot into the directory, and remove those of the cortex that it supersedes.
 
         Raises OSError, UnknownKey, KeyringError or WritingStopped: then there is what there was.
         """
         path = self._directory / str(Name.of(origin))
         with replacing(path) as descriptor:
             snapshotfile.write(descriptor, origin, image, self._settings, self._keys, stop)
-        self._remove(self.here(origin.tenant, origin.cortex)[KEPT:])
+        self._remove(_superseded(self.here(origin.tenant, origin.cortex)))
         return path
 
     def open(self, name: Name) -> tuple[Origin, Cortex]:
         """Open a snapshot in the directory. Raises SnapshotDamagedError or OSError."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(self._directory / str(name), flags)
-        try:
+        with self._opened(name) as descriptor:
             return self._read(descriptor, name)
-        finally:
-            os.close(descriptor)
 
     def fetch(self, name: Name) -> tuple[Origin, Cortex]:
         """Open a snapshot of the object store; it is in the directory afterwards, unless it is damaged.
@@ -111,13 +115,13 @@ class Snapshots:
             return self._read(descriptor, name)
 
     def upload(self, name: Name) -> None:
-        """Put a snapshot of the directory into the object store, and delete those before the one before it.
+        """Put a snapshot of the directory into the object store, and delete those that it supersedes.
 
         Raises OSError or ObjectStoreError.
         """
         if self._objects is not None:
             self._objects.put(str(name), self._directory / str(name))
-            for old in self.stored(name.tenant, name.cortex)[KEPT:]:
+            for old in _superseded(self.stored(name.tenant, name.cortex)):
                 self._objects.delete(str(old))
 
     def retain(self, cortices: Iterable[Key]) -> None:
@@ -130,7 +134,7 @@ class Snapshots:
 
         Raises ObjectStoreError.
         """
-        for name in filter(None, map(Name.parse, self._objects.names("") if self._objects else ())):
+        for name in self._all_stored():
             slot = slot_of(*name.key)
             if slot in cortices and name.key not in cortices[slot] and self._objects is not None:
                 self._objects.delete(str(name))
@@ -142,14 +146,33 @@ class Snapshots:
             assert self._objects is not None
             self._objects.delete(str(name))
 
+    def key_use(self, *, stored: bool) -> Counter[tuple[str, int]]:
+        """Return how many snapshots need each version of each tenant's key: those here, or all.
+
+        Raises OSError or ObjectStoreError.
+        """
+        names = [*self._all_here(), *(self._all_stored() if stored else ())]
+        return Counter((name.tenant, name.key_version) for name in names)
+
     def count(self, tenant: str) -> tuple[int, int]:
         """Return how many snapshots of a tenant are here and in the object store. Raises as `forget`."""
         here = sum(name.tenant == tenant for name in self._all_here())
         return here, len(self._stored_of({tenant}))
 
     def _stored_of(self, tenants: Collection[str]) -> list[Name]:
-        names = filter(None, map(Name.parse, self._objects.names("") if self._objects else ()))
-        return [name for name in names if name.tenant in tenants]
+        return [name for name in self._all_stored() if name.tenant in tenants]
+
+    def _all_stored(self) -> list[Name]:
+        return list(filter(None, map(Name.parse, self._objects.names("") if self._objects else ())))
+
+    @contextmanager
+    def _opened(self, name: Name) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self._directory / str(name), flags)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _all_here(self) -> list[Name]:
         return [name for path in self._directory.iterdir() if (name := Name.parse(path.name))]
@@ -171,3 +194,8 @@ class Snapshots:
 
 def _of(names: Iterable[Name], tenant: str, cortex: str) -> list[Name]:
     return sorted((name for name in names if name.key == (tenant, cortex)), reverse=True)
+
+
+def _superseded(names: list[Name]) -> list[Name]:
+    """Return which snapshots of a cortex, newest first, are kept no more: the third, or by an older key."""
+    return [name for n, name in enumerate(names) if n >= KEPT or name.key_version < names[0].key_version]

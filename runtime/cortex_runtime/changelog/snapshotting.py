@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -47,9 +48,14 @@ class Snapshotting:
     """The background task, and the snapshots at the node's end."""
 
     def __init__(
-        self, snapshots: Snapshots, holding: Holding, *, clock: Callable[[], float] = time.monotonic
+        self,
+        snapshots: Snapshots,
+        holding: Holding,
+        told: Callable[[Mapping[tuple[str, int], int]], Awaitable[None]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._snapshots, self._holding, self._clock = snapshots, holding, clock
+        self._snapshots, self._holding, self._told, self._clock = snapshots, holding, told, clock
         self._tried: dict[Key, float] = {}
         self._leaving = False
         self._stop = threading.Event()
@@ -66,6 +72,7 @@ class Snapshotting:
     async def look(self) -> None:
         """Write the snapshots that are due, and remove those of what has left or is no longer held here."""
         await self._forget()
+        await self._tell()
         for slot, key in self._large():
             if self._is_due(slot, key) and not self._leaving:
                 await self._try(slot, key, upload=self._holding.is_first_holder(slot.number))
@@ -101,6 +108,8 @@ class Snapshotting:
         if key not in self._tried:
             self._tried[key] = self._clock() if before else float("-inf")
         age = self._clock() - self._tried[key]
+        if before is not None and before.key_version != self._snapshots.active_version(key[0]):
+            return age >= LEAST_PAUSE
         if before is None or changed >= max(MANY, MANY_SHARE * slot.cortices[key].concept_count):
             return age >= LEAST_PAUSE
         if changed:
@@ -120,8 +129,8 @@ class Snapshotting:
     async def _take(self, slot: Slot, key: Key, *, upload: bool) -> None:
         begun = time.monotonic()
         async with slot.changing:  # readers go on
-            cortex = slot.cortices[key]
-            origin = Origin(*key, slot.token, slot.seq, slot.digest, cortex.operations)
+            cortex, version = slot.cortices[key], self._snapshots.active_version(key[0])
+            origin = Origin(*key, slot.token, slot.seq, slot.digest, cortex.operations, version)
             image = await asyncio.to_thread(_copied, cortex)
         copied = time.monotonic()
         if self._holding.slots.get(slot.number) is not slot:
@@ -144,6 +153,14 @@ class Snapshotting:
                 log.warning("snapshots not removed", why=repr(error))
             else:
                 self._forgotten = left
+
+    async def _tell(self) -> None:
+        """Tell which versions of keys the snapshots here need, and as a first holder the stored."""
+        stored = any(self._holding.is_first_holder(slot) for slot in self._holding.slots)
+        try:
+            await self._told(await asyncio.to_thread(partial(self._snapshots.key_use, stored=stored)))
+        except Exception as error:
+            log.warning("use of keys not told", why=repr(error))
 
     async def _sweep(self) -> None:
         held = {number: frozenset(slot.cortices) for number, slot in self._holding.slots.items()}

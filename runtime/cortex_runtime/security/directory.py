@@ -44,6 +44,11 @@ class WrappedKey:
     wrapped: bytes
     check_value: bytes
 
+    @property
+    def usable(self) -> bool:
+        """True of one that may open records."""
+        return self.state in USABLE
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -84,6 +89,11 @@ class TenantEntry:
     def __post_init__(self) -> None:
         active = [key.version for key in self.data_keys.values() if key.state == "ACTIVE"]
         object.__setattr__(self, "active_version", active[0] if active else 0)
+
+    @property
+    def has_older_versions(self) -> bool:
+        """True while rows may be under another version than the active one."""
+        return any(key.usable and key.version != self.active_version for key in self.data_keys.values())
 
     @property
     def has_left(self) -> bool:
@@ -173,6 +183,10 @@ class Directory:
         self._version = row[0]
         return True
 
+    def active_version(self, tenant: str) -> int:
+        """Return the version of a tenant's key that seals. Raises UnknownKey."""
+        return self._tenant(tenant).active_version
+
     def seal(self, place: Place, plain: bytes) -> bytes:
         """Seal under the tenant's active data key. Raises UnknownKey."""
         version = self._tenant(place.tenant).active_version
@@ -182,9 +196,8 @@ class Directory:
         """Open a record of a tenant. Raises CannotOpen or UnknownKey."""
         return unseal(self._data_key(place.tenant, key_version_of(sealed)), place, sealed)
 
-    def seal_into(self, place: Place, plain: memoryview, out: memoryview) -> None:
-        """Seal a big record into `out` (see envelope.seal_into). Raises UnknownKey."""
-        version = self._tenant(place.tenant).active_version
+    def seal_into(self, place: Place, version: int, plain: memoryview, out: memoryview) -> None:
+        """Seal a big record by a version into `out` (see envelope.seal_into). Raises UnknownKey."""
         seal_into(self._data_key(place.tenant, version), version, place, plain, out)
 
     def unseal_into(self, place: Place, sealed: memoryview, out: memoryview) -> None:
@@ -219,6 +232,19 @@ class Directory:
         wrapped = _wrap(kek, framed("data-key", tenant, version, kek_version), key)
         return kek_version, wrapped, seal(key, version, _check_place(tenant, version), CHECK_PLAIN)
 
+    def rewrap(
+        self, tenant: str, kind: str, version: int, kek_version: int, wrapped: bytes
+    ) -> tuple[int, bytes]:
+        """Return a wrapped key of a tenant as the newest version of its key-encryption key wraps it.
+
+        Raises KeyringError or CannotOpen.
+        """
+        newest, kek = self._keyring.tenant_key(tenant)
+        if newest == kek_version:
+            return kek_version, wrapped
+        key = self._open(tenant, kind, version, kek_version, wrapped)
+        return newest, _wrap(kek, framed(kind, tenant, version, newest), key)
+
     def make_index_key(self, tenant: str) -> tuple[int, bytes]:
         """Return key-encryption key's version and the wrapped key of record ids."""
         kek_version, kek = self._keyring.tenant_key(tenant)
@@ -232,7 +258,7 @@ class Directory:
 
     def _data_key(self, tenant: str, version: int) -> bytes:
         key = self._tenant(tenant).data_keys.get(version)
-        if key is None or key.state not in USABLE:
+        if key is None or not key.usable:
             raise UnknownKey(f"tenant {tenant} has no usable key version {version} here")
         return self._open(tenant, "data-key", version, key.kek_version, key.wrapped)
 

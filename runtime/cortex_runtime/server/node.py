@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from cortex_runtime.server.app import Application
 from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.forwarding import Forwarder
+from cortex_runtime.server.keykeeping import KeyKeeper
 from cortex_runtime.server.metrics import Metrics
 from cortex_runtime.server.routes import routes
 from cortex_runtime.server.service import Service
@@ -93,7 +94,7 @@ class _Node:
             config, primary=self._primary, control=Database(primary, size=2), local=self._local,
             directory=directory, heartbeat=self._heartbeat, snapshots=snapshots,
         )  # fmt: skip
-        self._snapshotting = Snapshotting(snapshots, replica)
+        self._snapshotting = Snapshotting(snapshots, replica, self._tell_key_use)
         own, operators = TokenKeyFile(config.tokens.node), TokenKeyFile(config.tokens.operator)
         finder(own, operators)
         self._service = Service(
@@ -123,7 +124,12 @@ class _Node:
         snapshotting = asyncio.create_task(self._snapshotting.run())
         background = [
             asyncio.create_task(task)
-            for task in (self._maintain(), self._share_rates(), Consolidator(self._service).run())
+            for task in (
+                self._maintain(),
+                self._share_rates(),
+                Consolidator(self._service).run(),
+                KeyKeeper(self._service).run(),
+            )
         ]
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
@@ -161,6 +167,22 @@ class _Node:
         await snapshots
         await self._service.forwarder.close()
         await self._service.replica.stop()
+
+    async def _tell_key_use(self, use: Mapping[tuple[str, int], int]) -> None:
+        """Say which versions of keys this node's snapshots need: none of those is destroyed."""
+        name = self._config.name
+        async with self._primary.connection(5.0) as connection, connection.transaction():
+            await connection.execute("delete from key_use where node = %s", [name])
+            await connection.execute(
+                "insert into key_use (node, tenant, version, snapshots)"
+                " select %s, * from unnest(%s::text[], %s::int[], %s::int[])",
+                [name, [key[0] for key in use], [key[1] for key in use], list(use.values())],
+            )
+            await connection.execute(
+                "insert into key_use_told values (%s, clock_timestamp())"
+                " on conflict (node) do update set at = excluded.at",
+                [name],
+            )
 
     async def _share_rates(self) -> None:
         """Tell the other nodes what this one is asked, and hear what they are: a tenant's rate is for all."""

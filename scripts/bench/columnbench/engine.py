@@ -299,7 +299,7 @@ class Engine:
         key for each MiB), write, fsync, rename, fsync of the directory. Loading: opening what was written,
         which the system has in memory still, and a cortex made of it.
         """
-        origin = Origin("bench", "main", 1, 1, bytes(32), self._cortex.operations)
+        origin = Origin("bench", "main", 1, 1, bytes(32), self._cortex.operations, 1)
         snapshots = Snapshots(directory, None, _OneKey(), self._cortex.settings)
         begun = perf_counter()
         state = self._cortex.state()
@@ -345,9 +345,13 @@ class _OneKey:
     def __init__(self) -> None:
         self._key = os.urandom(32)
 
-    def seal_into(self, place: Place, plain: memoryview, out: memoryview) -> None:
+    def active_version(self, tenant: str) -> int:  # noqa: ARG002
+        """Return the version that seals."""
+        return 1
+
+    def seal_into(self, place: Place, version: int, plain: memoryview, out: memoryview) -> None:
         """Seal a record."""
-        seal_into(self._key, 1, place, plain, out)
+        seal_into(self._key, version, place, plain, out)
 
     def unseal_into(self, place: Place, sealed: memoryview, out: memoryview) -> None:
         """Open a record."""

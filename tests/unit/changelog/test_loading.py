@@ -82,7 +82,7 @@ class World:
         )
 
     def snap(self, **other: Any) -> Name:
-        origin = Origin("acme", "main", self.token, self.seq, self.digest, self.cortex.operations)
+        origin = Origin("acme", "main", self.token, self.seq, self.digest, self.cortex.operations, 1)
         origin = replace(origin, **other)
         self.snapshots.write(origin, image_of(self.cortex))
         return Name.of(origin)

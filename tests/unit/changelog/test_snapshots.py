@@ -30,7 +30,7 @@ from unit.columns.worlds import filled
 SETTINGS = CortexSettings()
 CHUNK = 1 << 16  # so that a small cortex has many
 CORTEX = filled(200)
-FIRST, SECOND, THIRD = (Origin("acme", "main", 3, seq, b"d" * 32, CORTEX.operations) for seq in (7, 9, 11))
+FIRST, SECOND, THIRD = (Origin("acme", "main", 3, seq, b"d" * 32, CORTEX.operations, 1) for seq in (7, 9, 11))
 
 
 def tenant_entry(directory: Directory, name: str, versions: int = 1) -> TenantEntry:
@@ -228,8 +228,10 @@ def test_a_version_of_the_key_that_is_gone_closes_what_it_sealed(
     )
     with pytest.raises(SnapshotDamagedError, match="no usable key version 1"):
         open_newest(snapshots)
-    write(snapshots, SECOND)
-    assert open_newest(snapshots)[0] == SECOND
+    second = replace(SECOND, key_version=2)
+    write(snapshots, second)
+    assert open_newest(snapshots)[0] == second
+    assert snapshots.here("acme", "main") == [Name.of(second)]  # none by the older key is kept
 
 
 def test_without_a_key_nothing_is_written(snapshots: Snapshots, keys: Directory, tmp_path: Path) -> None:

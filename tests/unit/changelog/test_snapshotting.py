@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +54,9 @@ class Held:
     def is_first_holder(self, slot: int) -> bool:
         return self.first
 
+    async def tell(self, use: Mapping[tuple[str, int], int]) -> None:
+        self.told = dict(use)
+
     def clock(self) -> float:
         return self.now
 
@@ -72,7 +75,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 @pytest.fixture
 def task(held: Held, snapshots: Snapshots) -> Snapshotting:  # noqa: F811
-    return Snapshotting(snapshots, held, clock=held.clock)
+    return Snapshotting(snapshots, held, held.tell, clock=held.clock)
 
 
 def look(task: Snapshotting, held: Held, after: float = 0.0) -> None:
@@ -127,7 +130,7 @@ def test_others_changes_of_the_slot_are_worth_one_before_the_log_forgets(
 def test_what_came_from_a_snapshot_needs_none_at_once(
     held: Held, task: Snapshotting, snapshots: Snapshots  # noqa: F811
 ) -> None:  # fmt: skip
-    held.slot.origins[KEY] = Origin(*KEY, 1, 4, b"", held.cortex.operations - 1)
+    held.slot.origins[KEY] = Origin(*KEY, 1, 4, b"", held.cortex.operations - 1, 1)
     look(task, held)
     look(task, held, OFTEN - 1)
     assert sequences(snapshots) == []
@@ -319,8 +322,8 @@ def test_snapshots_of_what_is_no_longer_held_are_removed(
     held: Held, task: Snapshotting, snapshots: Snapshots, tmp_path: Path  # noqa: F811
 ) -> None:  # fmt: skip
     look(task, held)
-    gone = Name("acme", next(f"c{n}" for n in range(9999) if slot_of("acme", f"c{n}") == NUMBER), 1, 1)
-    elsewhere = Name("acme", "elsewhere", 1, 1)
+    gone = Name("acme", next(f"c{n}" for n in range(9999) if slot_of("acme", f"c{n}") == NUMBER), 1, 1, 1)
+    elsewhere = Name("acme", "elsewhere", 1, 1, 1)
     for name in (gone, elsewhere):
         for directory in ("here", "objects"):
             (tmp_path / directory / str(name)).write_bytes(b"")

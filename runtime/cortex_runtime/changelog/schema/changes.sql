@@ -88,12 +88,18 @@ begin
             from (select tenant, cortex, count(*) as rows, sum(octet_length(entry)) as bytes from come group by 1, 2)
                 as more
             where cortex.tenant = more.tenant and cortex.name = more.cortex;
+        insert into key_rows as known (tenant, cortex, version, part, rows)
+            select tenant, cortex, key_version, tg_table_name, count(*) from come group by 1, 2, 3 order by 1, 2, 3
+            on conflict (tenant, cortex, version, part) do update set rows = known.rows + excluded.rows;
     end if;
     if tg_op <> 'INSERT' then
         update cortex set concepts = cortex.concepts - one * less.rows, bytes = cortex.bytes - less.bytes
             from (select tenant, cortex, count(*) as rows, sum(octet_length(entry)) as bytes from gone group by 1, 2)
                 as less
             where cortex.tenant = less.tenant and cortex.name = less.cortex;
+        insert into key_rows as known (tenant, cortex, version, part, rows)
+            select tenant, cortex, key_version, tg_table_name, -count(*) from gone group by 1, 2, 3 order by 1, 2, 3
+            on conflict (tenant, cortex, version, part) do update set rows = known.rows + excluded.rows;
     end if;
     return null;
 end

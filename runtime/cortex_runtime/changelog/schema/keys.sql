@@ -10,6 +10,7 @@ create table if not exists data_key (
     created_at timestamptz not null default clock_timestamp(),
     activated_at timestamptz,
     superseded_at timestamptz,
+    destroyed_at timestamptz,
     primary key (tenant, version)
 );
 create unique index if not exists data_key_active on data_key (tenant) where state = 'ACTIVE';
@@ -28,4 +29,99 @@ create table if not exists key_proof (
 create or replace function key_version_of(sealed bytea) returns int
 language sql immutable strict parallel safe as $$
     select ('x' || encode(substr(sealed, 3, 4), 'hex'))::bit(32)::int
+$$;
+
+-- How many rows of concepts and relationships each version seals: kept by count_usage, so that nobody counts.
+create table if not exists key_rows (
+    tenant text not null,
+    cortex text not null,
+    version int not null,
+    part text not null,
+    rows bigint not null,
+    primary key (tenant, cortex, version, part)
+) with (fillfactor = 40);
+
+-- How many snapshots of each version a node has, in its directory and, if it is the first holder, in the object
+-- store of its region: as it last said.
+create table if not exists key_use (
+    node text not null,
+    tenant text not null,
+    version int not null,
+    snapshots int not null,
+    primary key (node, tenant, version)
+);
+create table if not exists key_use_told (node text primary key, at timestamptz not null);
+
+-- Backups that are kept, and which versions of which tenants' keys their rows need. Whoever makes one says so.
+create table if not exists backup (
+    name text primary key,
+    made_at timestamptz not null default clock_timestamp(),
+    until timestamptz not null
+);
+create table if not exists backup_key (
+    backup text not null references backup on delete cascade,
+    tenant text not null,
+    version int not null,
+    primary key (backup, tenant, version)
+);
+
+-- Notes a backup that is about to be made, with all versions that anything is sealed by now.
+create or replace function register_backup(p_name text, p_until timestamptz) returns void
+language sql security definer set search_path = public, pg_temp as $$
+    insert into backup (name, until) values (p_name, p_until);
+    insert into backup_key select p_name, tenant, version from data_key
+        where state in ('ACTIVE', 'DECRYPT_ONLY', 'RETIRING');
+$$;
+
+-- Rewrites rows under the active version, as the slot's owner. A row that was changed meanwhile is under it
+-- already, and is left alone. Returns how many were rewritten. SQLSTATEs as append's.
+create or replace function reencrypt(
+    p_slot smallint, p_node text, p_token bigint, p_tenant text, p_version int,
+    c_ids bytea[], c_operations bigint[], c_entries bytea[], r_edges bytea[], r_before bytea[], r_entries bytea[]
+) returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    edges bigint;
+    total bigint;
+begin
+    perform from slot_owner where slot = p_slot and node = p_node and token = p_token for share;
+    if not found then
+        raise exception 'node % does not own slot % by token %', p_node, p_slot, p_token using errcode = 'CX001';
+    end if;
+    perform from data_key where tenant = p_tenant and version = p_version and state = 'ACTIVE' for share;
+    if not found then
+        raise exception 'version % is not the active one', p_version using errcode = 'CX003';
+    end if;
+    perform from unnest(c_entries || r_entries) as entry where key_version_of(entry) <> p_version;
+    if found then
+        raise exception 'an entry is under another version' using errcode = 'CX003';
+    end if;
+    update concept set key_version = p_version, entry = anew.entry
+        from unnest(c_ids, c_operations, c_entries) as anew (id, operation, entry)
+        where concept.slot = p_slot and concept.tenant = p_tenant and concept.id = anew.id
+          and concept.operation = anew.operation and concept.key_version <> p_version;
+    get diagnostics total = row_count;
+    update relationship set key_version = p_version, entry = anew.entry
+        from unnest(r_edges, r_before, r_entries) as anew (edge, before, entry)
+        where relationship.slot = p_slot and relationship.tenant = p_tenant
+          and relationship.source = substr(edge, 1, 16) and relationship.type = substr(edge, 17, 16)
+          and relationship.target = substr(edge, 33, 16) and relationship.entry = anew.before;
+    get diagnostics edges = row_count;
+    return total + edges;
+end
+$$;
+
+-- What still needs a version of a tenant's key: rows by table, snapshots, backups. Changes and answers are
+-- looked through, since they are gone after a day.
+create or replace function key_ledger(p_tenant text) returns table (version int, part text, uses bigint)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select version, part, sum(rows) from key_rows where tenant = p_tenant group by 1, 2 having sum(rows) > 0
+    union all select key_version_of(entry), 'change', count(*) from change where tenant = p_tenant group by 1
+    union all select key_version_of(answer), 'idempotency', count(*) from idempotency
+        where tenant = p_tenant group by 1
+    union all select version, 'snapshot', sum(snapshots) from key_use
+        join node on node.name = key_use.node and heartbeat > clock_timestamp() - interval '15 s'
+        where tenant = p_tenant and snapshots > 0 group by 1
+    union all select version, 'backup', count(*) from backup_key join backup on backup.name = backup_key.backup
+        where tenant = p_tenant and until > clock_timestamp() group by 1
 $$;

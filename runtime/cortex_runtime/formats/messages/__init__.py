@@ -46,7 +46,7 @@ from cortex_runtime.formats.messages.concepts import (
 )
 from cortex_runtime.formats.messages.errors import ErrorDetail, ErrorResponse
 from cortex_runtime.formats.messages.health import ConsolidationReport, HealthReport, SlotReport
-from cortex_runtime.formats.messages.keys import KeyVersion
+from cortex_runtime.formats.messages.keys import KeyVersion, LedgerEntry, Rewrapped, Verified
 from cortex_runtime.formats.messages.leaving import LegalHoldRequest, PurgeProgress, Residue
 from cortex_runtime.formats.messages.rights import (
     CortexSummary,
@@ -98,6 +98,7 @@ __all__ = [
     "HealthReport",
     "IdentityProvider",
     "KeyVersion",
+    "LedgerEntry",
     "LegalHoldRequest",
     "LoginRequest",
     "LoginResponse",
@@ -120,6 +121,7 @@ __all__ = [
     "Relationship",
     "RelationshipType",
     "Residue",
+    "Rewrapped",
     "Scalar",
     "Session",
     "SlotReport",
@@ -130,6 +132,7 @@ __all__ = [
     "UnrelateOperation",
     "Usage",
     "Vector",
+    "Verified",
     "Weight",
     "encode",
 ]

@@ -20,4 +20,37 @@ class KeyVersion(Message, frozen=True, kw_only=True):
     concepts: int
 
 
+class LedgerEntry(Message, frozen=True, kw_only=True):
+    """How much still needs a version of a tenant's data key.
+
+    `part` is concept, relationship, change, idempotency (rows), snapshot (files of nodes and stores) or
+    backup (one that is kept).
+    """
+
+    tenant: str
+    version: int
+    state: str
+    part: str
+    uses: int
+
+
+class Verified(Message, frozen=True, kw_only=True):
+    """What a region's node opened of a version: its check value, and how many of the rows that it tried."""
+
+    region: str
+    version: int
+    state: str
+    check_value: bool
+    tried: int
+    opened: int
+
+
+class Rewrapped(Message, frozen=True, kw_only=True):
+    """By which version of the key-encryption key a tenant's keys are wrapped now; how many were not."""
+
+    tenant: str
+    kek_version: int
+    rewrapped: int
+
+
 decoding.learn(globals())

@@ -1,0 +1,160 @@
+"""Keeps keys in the background of a node: proves new ones, re-encrypts what older ones seal, retires those.
+
+Nothing is remembered but in the rows: whoever owns a slot after this node goes on where the rows are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+import structlog
+
+from cortex_runtime.changelog.database import Connection, Unavailable
+from cortex_runtime.changelog.owner import NotOwner, Owner
+from cortex_runtime.changelog.reencryption import ROWS_AT_ONCE, Row, fetch_concepts, fetch_edges, reseal
+from cortex_runtime.formats.keyring import KeyringError
+from cortex_runtime.security.directory import UnknownKey
+from cortex_runtime.security.envelope import key_version_of
+
+if TYPE_CHECKING:
+    from cortex_runtime.server.service import Service
+
+PERIOD = 1.0
+CALL_TIMEOUT = 3.0
+PAUSE = 1.0  # times a batch's own time: so it takes half of the time at most
+TWICE_APART = 15.0  # seconds between the looks after which nothing more is expected: an append was in flight
+PROVED_AT_ONCE = 50
+_RETIRING = """
+    update data_key set state = 'RETIRING'
+    where tenant = any(%s) and state = 'DECRYPT_ONLY' and superseded_at < clock_timestamp() - interval '15 s'
+      and not exists (select from key_rows where key_rows.tenant = data_key.tenant
+                      and key_rows.version = data_key.version group by part having sum(rows) > 0)
+    returning tenant, version
+"""
+log = structlog.get_logger()
+
+
+class KeyKeeper:
+    """The background task of one node."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._proved: set[tuple[str, bytes]] = set()
+        self._clean: dict[tuple[int, str, str, int], list[float]] = {}
+        self.rewritten = 0
+
+    async def run(self) -> None:
+        """Keep keys until it is cancelled."""
+        while True:
+            for step in (self._prove, self._reencrypt, self._retire):
+                try:
+                    await step()
+                except (Unavailable, psycopg.Error, NotOwner, UnknownKey, KeyringError) as error:
+                    log.warning("keys not kept", step=step.__name__, why=str(error))
+                except Exception:  # whatever it is, the next round must come
+                    log.exception("keys not kept", step=step.__name__)
+            await asyncio.sleep(PERIOD)
+
+    async def _prove(self) -> None:
+        """Open the check values of versions that this region has not opened yet, and say so.
+
+        What does not open is told in the node's report: its tenants are not served here.
+        """
+        directory, replica = self._service.directory, self._service.replica
+        shut, opened, looked_at = [], [], 0
+        for tenant, entry in list(directory.tenants.items()):
+            for key in () if entry.has_left else entry.data_keys.values():
+                if not key.usable or (tenant, key.wrapped) in self._proved:
+                    continue
+                looked_at += 1
+                if looked_at % PROVED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                if directory.opens(tenant, key):
+                    opened.append((tenant, key.version, key.wrapped))
+                else:
+                    shut.append(f"{tenant} version {key.version}")
+        if shut:
+            replica.problems["keys"] = f"the keyring does not open {', '.join(shut[:3])}"
+        else:
+            replica.problems.pop("keys", None)
+        if opened:
+            await self._say_opened([(tenant, version) for tenant, version, _ in opened])
+            self._proved.update((tenant, wrapped) for tenant, _, wrapped in opened)
+
+    async def _say_opened(self, versions: list[tuple[str, int]]) -> None:
+        async with self._service.primary.connection(CALL_TIMEOUT) as connection:
+            await connection.execute(
+                "insert into key_proof (tenant, version, region)"
+                " select tenant, version, %s from unnest(%s::text[], %s::int[]) as opened (tenant, version)"
+                " on conflict do nothing",
+                [self._service.config.region, [t for t, _ in versions], [v for _, v in versions]],
+            )
+
+    async def _reencrypt(self) -> None:
+        """Give each cortex that this node owns, and that may have rows under older versions, a look."""
+        directory, replica = self._service.directory, self._service.replica
+        for number, owner in list(replica.owners.items()):
+            slot = replica.slots.get(number)
+            for tenant, cortex in list(slot.cortices) if slot else ():
+                entry = directory.tenants.get(tenant)
+                if entry is None or entry.has_left or not entry.has_older_versions:
+                    continue
+                place = number, tenant, cortex, entry.active_version
+                looks = self._clean.setdefault(place, [])
+                if len(looks) == 2 or (looks and time.monotonic() - looks[0] < TWICE_APART):
+                    continue
+                if await self._reencrypt_cortex(owner, tenant, cortex):
+                    looks.append(time.monotonic())
+
+    async def _reencrypt_cortex(self, owner: Owner, tenant: str, cortex: str) -> bool:
+        """Re-encrypt a cortex; tell whether all of it was gone through."""
+        after, begun, count = b"", time.monotonic(), 0
+        for fetch in (fetch_concepts, fetch_edges):
+            after = b""
+            while owner.open:
+                active = self._service.directory.tenants[tenant].active_version
+                async with self._service.primary.connection(CALL_TIMEOUT) as connection:
+                    rows = await fetch(connection, owner.slot.number, tenant, cortex, active, after)
+                if not rows:
+                    break
+                started = time.monotonic()
+                count += await self._rewrite(owner, tenant, active, rows)
+                after = rows[-1].id
+                await asyncio.sleep(PAUSE * (time.monotonic() - started))
+                if len(rows) < ROWS_AT_ONCE:
+                    break
+        if count:
+            self.rewritten += count
+            seconds = round(time.monotonic() - begun, 3)
+            log.info("re-encrypted", slot=owner.slot.number, tenant=tenant, rows=count, seconds=seconds)
+        return owner.open
+
+    async def _rewrite(self, owner: Owner, tenant: str, active: int, rows: list[Row]) -> int:
+        anew, damaged = await asyncio.to_thread(reseal, self._service.directory, tenant, rows)
+        if damaged:
+            log.error("rows do not open", slot=owner.slot.number, tenant=tenant, rows=len(damaged))
+        anew = [(row, entry) for row, entry in anew if key_version_of(entry) == active]
+        if not anew:
+            return 0
+        return await owner.rewrite(tenant, active, anew)
+
+    async def _retire(self) -> None:
+        """Say of versions that no row needs any more that only backups and snapshots may."""
+        tenants = [
+            name
+            for name, entry in self._service.directory.tenants.items()
+            if any(key.state == "DECRYPT_ONLY" for key in entry.data_keys.values())
+        ]
+        if not tenants or not self._service.replica.owners:
+            return
+        async with self._service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+            await self._mark(connection, tenants)
+
+    async def _mark(self, connection: Connection, tenants: list[str]) -> None:
+        rows = await (await connection.execute(_RETIRING, [tenants])).fetchall()
+        if rows:
+            await connection.execute("update directory set version = version + 1")
+            log.info("versions retiring", versions=[f"{tenant} {version}" for tenant, version in rows])
