@@ -166,9 +166,11 @@ class Plan:
         c, r = list(self.concepts.items()), list(self.relationships.items())
         dc, dr = list(self.deleted.items()), list(self.unrelated.items())
         number = {(change.tenant, change.cortex): index for index, change in enumerate(self.changes, 1)}
+        kept = [(write, self.sealed_answers[write.tenant, write.key]) for write in self.writes]
         versions = {(key[0], key_version_of(row.entry)) for key, row in c}
         versions |= {(key[0], key_version_of(row.entry)) for key, row in r}
-        kept = [(write, self.sealed_answers[write.tenant, write.key]) for write in self.writes]
+        versions |= {(change.tenant, key_version_of(change.sealed)) for change in self.changes}
+        versions |= {(write.tenant, key_version_of(answer)) for write, answer in kept}
         return [
             self.slot.number, node, self.token, self.slot.seq, self.slot.digest,
             [x.tenant for x in self.changes], [x.cortex for x in self.changes],

@@ -139,6 +139,20 @@ class Snapshots:
             if slot in cortices and name.key not in cortices[slot] and self._objects is not None:
                 self._objects.delete(str(name))
 
+    def forget_older(self, versions: Mapping[Key, int], slots: Collection[int]) -> None:
+        """Remove snapshots by versions of keys before those of their cortices: here, and the stored of slots.
+
+        Raises OSError or ObjectStoreError.
+        """
+
+        def older(names: list[Name]) -> list[Name]:
+            return [name for name in names if name.key_version < versions.get(name.key, 0)]
+
+        self._remove(older(self._all_here()))
+        for name in older(self._stored_in(slots)):
+            assert self._objects is not None
+            self._objects.delete(str(name))
+
     def forget(self, tenants: Collection[str]) -> None:
         """Remove all snapshots of tenants, here and in the store. Raises OSError or ObjectStoreError."""
         self._remove([name for name in self._all_here() if name.tenant in tenants])
@@ -146,12 +160,12 @@ class Snapshots:
             assert self._objects is not None
             self._objects.delete(str(name))
 
-    def key_use(self, *, stored: bool) -> Counter[tuple[str, int]]:
-        """Return how many snapshots need each version of each tenant's key: those here, or all.
+    def key_use(self, slots: Collection[int]) -> Counter[tuple[str, int]]:
+        """Return how many snapshots need each version of each key: of those here, and of the stored of slots.
 
         Raises OSError or ObjectStoreError.
         """
-        names = [*self._all_here(), *(self._all_stored() if stored else ())]
+        names = [*self._all_here(), *self._stored_in(slots)]
         return Counter((name.tenant, name.key_version) for name in names)
 
     def count(self, tenant: str) -> tuple[int, int]:
@@ -161,6 +175,9 @@ class Snapshots:
 
     def _stored_of(self, tenants: Collection[str]) -> list[Name]:
         return [name for name in self._all_stored() if name.tenant in tenants]
+
+    def _stored_in(self, slots: Collection[int]) -> list[Name]:
+        return [name for name in self._all_stored() if slot_of(*name.key) in slots] if slots else []
 
     def _all_stored(self) -> list[Name]:
         return list(filter(None, map(Name.parse, self._objects.names("") if self._objects else ())))

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Protocol
 
 import structlog
@@ -72,6 +71,7 @@ class Snapshotting:
     async def look(self) -> None:
         """Write the snapshots that are due, and remove those of what has left or is no longer held here."""
         await self._forget()
+        await self._forget_older()
         await self._tell()
         for slot, key in self._large():
             if self._is_due(slot, key) and not self._leaving:
@@ -154,13 +154,31 @@ class Snapshotting:
             else:
                 self._forgotten = left
 
-    async def _tell(self) -> None:
-        """Tell which versions of keys the snapshots here need, and as a first holder the stored."""
-        stored = any(self._holding.is_first_holder(slot) for slot in self._holding.slots)
+    async def _forget_older(self) -> None:
+        """Remove what a former version of a key seals of cortices that have become too small for a snapshot.
+
+        Of the others the next snapshot, which is due then, supersedes it.
+        """
         try:
-            await self._told(await asyncio.to_thread(partial(self._snapshots.key_use, stored=stored)))
+            small = {
+                key: self._snapshots.active_version(key[0])
+                for slot in self._holding.slots.values()
+                for key, cortex in slot.cortices.items()
+                if cortex.concept_count < SMALLEST
+            }
+            await asyncio.to_thread(self._snapshots.forget_older, small, self._first_held())
+        except Exception as error:
+            log.warning("snapshots not removed", why=repr(error))
+
+    async def _tell(self) -> None:
+        """Tell which versions of keys the snapshots here need, and those stored of slots first held here."""
+        try:
+            await self._told(await asyncio.to_thread(self._snapshots.key_use, self._first_held()))
         except Exception as error:
             log.warning("use of keys not told", why=repr(error))
+
+    def _first_held(self) -> frozenset[int]:
+        return frozenset(slot for slot in self._holding.slots if self._holding.is_first_holder(slot))
 
     async def _sweep(self) -> None:
         held = {number: frozenset(slot.cortices) for number, slot in self._holding.slots.items()}

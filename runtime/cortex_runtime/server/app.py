@@ -15,6 +15,7 @@ import structlog
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
+from cortex_runtime import failpoints
 from cortex_runtime.changelog.database import Unavailable
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.formats.messages import MAX_BODY_BYTES, ErrorDetail, ErrorResponse, encode
@@ -63,6 +64,8 @@ class Application:
                 route, names, query, scope, caller, request_id, await _body(headers, protocol)
             )
             status, body = 200, await route.handler(self._service, request)
+            if failpoints.ARMED:
+                failpoints.reached(f"{route.action}:committed")
             self._audit(route, request)
         except Exception as error:
             failure = _failure(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.types.json import Jsonb
 
+from cortex_runtime import failpoints
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.security.directory import WrappedKey
 from cortex_runtime.server.errors import RequestError
@@ -31,6 +32,8 @@ async def changing(service: Service, request: Request) -> AsyncIterator[Connecti
 async def changed(connection: Connection, service: Service, request: Request) -> None:
     """Tell all nodes that the directory changed, and write the event, in the same transaction."""
     await connection.execute("update directory set version = version + 1")
+    if failpoints.ARMED:
+        failpoints.reached(f"{request.action}:uncommitted")
     await connection.execute("select audit_append(%s)", [Jsonb([service.event(request, "done")])])
 
 

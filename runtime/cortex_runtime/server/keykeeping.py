@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 import psycopg
 import structlog
+from psycopg.types.json import Jsonb
 
+from cortex_runtime import failpoints
 from cortex_runtime.changelog.database import Connection, Unavailable
 from cortex_runtime.changelog.owner import NotOwner, Owner
 from cortex_runtime.changelog.reencryption import ROWS_AT_ONCE, Row, fetch_concepts, fetch_edges, reseal
 from cortex_runtime.formats.keyring import KeyringError
+from cortex_runtime.security.audit import event
 from cortex_runtime.security.directory import UnknownKey
 from cortex_runtime.security.envelope import key_version_of
+from cortex_runtime.server.retiring import destroy, lock_keys, needed_for
 
 if TYPE_CHECKING:
     from cortex_runtime.server.service import Service
@@ -25,11 +30,14 @@ if TYPE_CHECKING:
 PERIOD = 1.0
 CALL_TIMEOUT = 3.0
 PAUSE = 1.0  # times a batch's own time: so it takes half of the time at most
-TWICE_APART = 15.0  # seconds between the looks after which nothing more is expected: an append was in flight
 PROVED_AT_ONCE = 50
+FETCH_TIMEOUT = 30.0  # of the last rows of a large cortex, between which there are many that are done
+DESTROY_PERIOD = 60.0
+LEDGER_TIMEOUT = 30.0
+_OLDER = "select from key_rows where tenant = %s and cortex = %s and version <> %s and rows > 0"
 _RETIRING = """
     update data_key set state = 'RETIRING'
-    where tenant = any(%s) and state = 'DECRYPT_ONLY' and superseded_at < clock_timestamp() - interval '15 s'
+    where tenant = any(%s) and state = 'DECRYPT_ONLY'
       and not exists (select from key_rows where key_rows.tenant = data_key.tenant
                       and key_rows.version = data_key.version group by part having sum(rows) > 0)
     returning tenant, version
@@ -43,13 +51,13 @@ class KeyKeeper:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._proved: set[tuple[str, bytes]] = set()
-        self._clean: dict[tuple[int, str, str, int], list[float]] = {}
-        self.rewritten = 0
+        self._clean: set[tuple[str, str, int]] = set()  # nothing more comes under an old version
+        self._destroys_at = time.monotonic() + DESTROY_PERIOD
 
     async def run(self) -> None:
         """Keep keys until it is cancelled."""
         while True:
-            for step in (self._prove, self._reencrypt, self._retire):
+            for step in (self._prove, self._reencrypt, self._retire, self._destroy):
                 try:
                     await step()
                 except (Unavailable, psycopg.Error, NotOwner, UnknownKey, KeyringError) as error:
@@ -102,21 +110,20 @@ class KeyKeeper:
                 entry = directory.tenants.get(tenant)
                 if entry is None or entry.has_left or not entry.has_older_versions:
                     continue
-                place = number, tenant, cortex, entry.active_version
-                looks = self._clean.setdefault(place, [])
-                if len(looks) == 2 or (looks and time.monotonic() - looks[0] < TWICE_APART):
-                    continue
-                if await self._reencrypt_cortex(owner, tenant, cortex):
-                    looks.append(time.monotonic())
+                place = tenant, cortex, entry.active_version
+                if place not in self._clean and await self._reencrypt_cortex(owner, tenant, cortex):
+                    self._clean.add(place)
 
     async def _reencrypt_cortex(self, owner: Owner, tenant: str, cortex: str) -> bool:
         """Re-encrypt a cortex; tell whether all of it was gone through."""
-        after, begun, count = b"", time.monotonic(), 0
+        begun, count = time.monotonic(), 0
+        if not await self._has_older(tenant, cortex):
+            return owner.open
         for fetch in (fetch_concepts, fetch_edges):
             after = b""
             while owner.open:
                 active = self._service.directory.tenants[tenant].active_version
-                async with self._service.primary.connection(CALL_TIMEOUT) as connection:
+                async with self._service.primary.connection(FETCH_TIMEOUT) as connection:
                     rows = await fetch(connection, owner.slot.number, tenant, cortex, active, after)
                 if not rows:
                     break
@@ -127,10 +134,15 @@ class KeyKeeper:
                 if len(rows) < ROWS_AT_ONCE:
                     break
         if count:
-            self.rewritten += count
             seconds = round(time.monotonic() - begun, 3)
             log.info("re-encrypted", slot=owner.slot.number, tenant=tenant, rows=count, seconds=seconds)
         return owner.open
+
+    async def _has_older(self, tenant: str, cortex: str) -> bool:
+        active = self._service.directory.tenants[tenant].active_version
+        async with self._service.primary.connection(CALL_TIMEOUT) as connection:
+            cursor = await connection.execute(_OLDER, [tenant, cortex, active])
+            return await cursor.fetchone() is not None
 
     async def _rewrite(self, owner: Owner, tenant: str, active: int, rows: list[Row]) -> int:
         anew, damaged = await asyncio.to_thread(reseal, self._service.directory, tenant, rows)
@@ -139,7 +151,10 @@ class KeyKeeper:
         anew = [(row, entry) for row, entry in anew if key_version_of(entry) == active]
         if not anew:
             return 0
-        return await owner.rewrite(tenant, active, anew)
+        failpoints.reached("reencrypt:sealed")
+        rewritten = await owner.rewrite(tenant, active, anew)
+        failpoints.reached("reencrypt:rewritten")
+        return rewritten
 
     async def _retire(self) -> None:
         """Say of versions that no row needs any more that only backups and snapshots may."""
@@ -152,6 +167,31 @@ class KeyKeeper:
             return
         async with self._service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
             await self._mark(connection, tenants)
+
+    async def _destroy(self) -> None:
+        """Destroy the versions that are retiring and that nothing needs any more, once in a while."""
+        if time.monotonic() < self._destroys_at or 0 not in self._service.replica.owners:
+            return
+        self._destroys_at = time.monotonic() + DESTROY_PERIOD
+        for tenant, entry in list(self._service.directory.tenants.items()):
+            for key in entry.data_keys.values():
+                if key.state == "RETIRING":
+                    await self._destroy_unless_needed(tenant, key.version)
+
+    async def _destroy_unless_needed(self, tenant: str, version: int) -> None:
+        async with self._service.primary.connection(LEDGER_TIMEOUT) as connection, connection.transaction():
+            await lock_keys(connection, tenant)
+            if await needed_for(connection, tenant, version):
+                return
+            await destroy(connection, tenant, version)
+            await connection.execute("update directory set version = version + 1")
+            done = event(
+                tenant=tenant, actor=f"node:{self._service.config.name}", session=None, address="",
+                agent="key keeping", action="key.retire", resource=str(version), result="done", reason=None,
+                request_id=str(uuid.uuid4()),
+            )  # fmt: skip
+            await connection.execute("select audit_append(%s)", [Jsonb([done])])
+        log.info("version destroyed", tenant=tenant, version=version)
 
     async def _mark(self, connection: Connection, tenants: list[str]) -> None:
         rows = await (await connection.execute(_RETIRING, [tenants])).fetchall()

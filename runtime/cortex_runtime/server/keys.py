@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.changelog.reencryption import Row, reseal
 from cortex_runtime.formats.keyring import KeyringError
-from cortex_runtime.formats.messages import KeyVersion, LedgerEntry, Rewrapped, Verified, encode
+from cortex_runtime.formats.messages import (
+    KeyVersion,
+    LedgerEntry,
+    Rewrapped,
+    RewrapRequest,
+    Verified,
+    Wrapping,
+    encode,
+)
 from cortex_runtime.security.envelope import CannotOpen
 from cortex_runtime.server.changing import CALL_TIMEOUT, TIME, changed, prove
 from cortex_runtime.server.errors import RequestError
+from cortex_runtime.server.retiring import destroy, lock_keys, needed_for, uses
 from cortex_runtime.server.tenants import tenant_of
 
 if TYPE_CHECKING:
@@ -24,6 +33,10 @@ _WRAPPED = """
     select 'index-key', 0, kek_version, index_key from tenant where name = %s
     union all select 'data-key', version, kek_version, wrapped from data_key
         where tenant = %s and state <> 'DESTROYED'
+"""
+_BACKUPS = """
+    select distinct kek_version from backup_key join backup on backup.name = backup_key.backup
+    where tenant = %s and until > clock_timestamp()
 """
 _REWRAP_DATA_KEY = "update data_key set kek_version = %s, wrapped = %s where tenant = %s and version = %s"
 _REWRAP_INDEX_KEY = "update tenant set kek_version = %s, index_key = %s where name = %s and %s = 0"
@@ -53,7 +66,7 @@ async def make_key(service: Service, request: Request) -> bytes:
     tenant = request.names["tenant"]
     async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
         await tenant_of(connection, request)
-        await _lock_keys(connection, tenant)
+        await lock_keys(connection, tenant)
         versions = await _keys(connection, tenant)
         pending = [key for key in versions if key.state == "PENDING"]
         version = pending[0].version if pending else versions[-1].version + 1
@@ -86,7 +99,7 @@ async def activate_key(service: Service, request: Request) -> bytes:
     needed = min(PROOFS_NEEDED, len(service.config.database.hosts))
     async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
         await tenant_of(connection, request)
-        await _lock_keys(connection, tenant)
+        await lock_keys(connection, tenant)
         key = await _key(connection, tenant, version)
         if key.state == "PENDING":
             if len(key.proven) < needed:
@@ -116,11 +129,11 @@ async def ledger(service: Service, request: Request) -> bytes:
     async with service.primary.connection(LEDGER_TIMEOUT) as connection:
         await tenant_of(connection, request)
         states = {key.version: key.state for key in await _keys(connection, tenant)}
-        uses = await _uses(connection, tenant)
+        needed = await uses(connection, tenant)
     return encode(
         [
             LedgerEntry(tenant=tenant, version=version, state=states.get(version, "?"), part=part, uses=count)
-            for version, part, count in uses
+            for version, part, count in needed
         ]
     )
 
@@ -133,47 +146,57 @@ async def retire_key(service: Service, request: Request) -> bytes:
     tenant, version = request.names["tenant"], int(request.names["version"])
     async with service.primary.connection(LEDGER_TIMEOUT) as connection, connection.transaction():
         await tenant_of(connection, request)
-        await _lock_keys(connection, tenant)
+        await lock_keys(connection, tenant)
         key = await _key(connection, tenant, version)
         if key.state in ("ACTIVE", "PENDING"):
             raise RequestError("conflict", f"Version {version} is {key.state}: rotate first.")
         if key.state != "DESTROYED":
-            needed = [f"{n} {part}" for v, part, n in await _uses(connection, tenant) if v == version]
-            if silent := await _silent(connection):
-                needed.append(f"snapshots that {', '.join(silent)} may have")
-            if needed:
+            if needed := await needed_for(connection, tenant, version):
                 raise RequestError("conflict", f"Version {version} is still needed: {', '.join(needed)}.")
-            await connection.execute(
-                "update data_key set state = 'DESTROYED', wrapped = '', check_value = '',"
-                " destroyed_at = clock_timestamp() where tenant = %s and version = %s",
-                [tenant, version],
-            )
+            await destroy(connection, tenant, version)
         await changed(connection, service, request)
         return encode(await _key(connection, tenant, version))
 
 
 async def rewrap_keys(service: Service, request: Request) -> bytes:
-    """Wrap all of a tenant's keys by the newest version of its key-encryption key; what they seal stays."""
-    tenant, count = request.names["tenant"], 0
+    """Wrap all of a tenant's keys by the newest version of its key-encryption key; what they seal stays.
+
+    Raises RequestError (conflict) when this node's keyring has another newest version than the request.
+    """
+    tenant, wanted = request.names["tenant"], request.decode(RewrapRequest).kek_version
     async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
         await tenant_of(connection, request)
-        await _lock_keys(connection, tenant)
+        await lock_keys(connection, tenant)
         rows = await (await connection.execute(_WRAPPED, [tenant, tenant], binary=True)).fetchall()
         try:
             anew = [service.directory.rewrap(tenant, *row) for row in rows]
         except (KeyringError, CannotOpen) as error:
             raise RequestError("conflict", f"A key of {tenant} cannot be wrapped anew: {error}.") from error
-        for (kind, version, before, _), (kek_version, wrapped) in zip(rows, anew, strict=True):
-            if kek_version == before:
-                continue
-            count += 1
+        if others := {newest for newest, _ in anew} - {wanted}:
+            raise RequestError("conflict", f"Version {max(others)} is the newest here, not {wanted}.")
+        changing = [(row, wrapped) for row, (_, wrapped) in zip(rows, anew, strict=True) if row[2] != wanted]
+        for (kind, version, _, _), wrapped in changing:
             await connection.execute(
                 _REWRAP_DATA_KEY if kind == "data-key" else _REWRAP_INDEX_KEY,
-                [kek_version, wrapped, tenant, version],
+                [wanted, wrapped, tenant, version],
             )
         await changed(connection, service, request)
-    newest = anew[0][0] if anew else 0
-    return encode(Rewrapped(tenant=tenant, kek_version=newest, rewrapped=count))
+    return encode(Rewrapped(tenant=tenant, kek_version=wanted, rewrapped=len(changing)))
+
+
+async def wrapping(service: Service, request: Request) -> bytes:
+    """Return by which versions of its key-encryption key a tenant's keys are wrapped in this region."""
+    tenant = request.names["tenant"]
+    async with service.local.connection(CALL_TIMEOUT) as connection:
+        await tenant_of(connection, request)
+        rows = await (await connection.execute(_WRAPPED, [tenant, tenant], binary=True)).fetchall()
+        kept = await (await connection.execute(_BACKUPS, [tenant])).fetchall()
+    return encode(
+        Wrapping(
+            tenant=tenant, region=service.config.region, kek_versions=sorted({row[2] for row in rows}),
+            backups=sorted(row[0] for row in kept),
+        )
+    )  # fmt: skip
 
 
 async def verify_keys(service: Service, request: Request) -> bytes:
@@ -195,27 +218,6 @@ async def verify_keys(service: Service, request: Request) -> bytes:
                 )
             )  # fmt: skip
     return encode(found)
-
-
-async def _uses(connection: Connection, tenant: str) -> list[tuple[int, str, int]]:
-    cursor = await connection.execute(
-        "select version, part, uses::bigint from key_ledger(%s) order by version, part", [tenant]
-    )
-    return await cursor.fetchall()
-
-
-async def _silent(connection: Connection) -> list[str]:
-    """Return the nodes that live and have not said for a while which versions their snapshots need."""
-    cursor = await connection.execute(
-        "select name from node left join key_use_told told on told.node = node.name"
-        " where heartbeat > clock_timestamp() - interval '15 s'"
-        " and (told.at is null or told.at < clock_timestamp() - interval '90 s') order by name"
-    )
-    return [row[0] for row in await cursor.fetchall()]
-
-
-async def _lock_keys(connection: Connection, tenant: str) -> None:
-    await connection.execute("select pg_advisory_xact_lock(hashtext('keys'), hashtext(%s))", [tenant])
 
 
 async def _keys(connection: Connection, tenant: str, version: int | None = None) -> list[KeyVersion]:

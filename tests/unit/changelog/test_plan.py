@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from psycopg.types.json import Jsonb
 
 from cortex_runtime.changelog.plan import MAX_REJECTED, Plan, Write, prepare
 from cortex_runtime.changelog.slots import Change, Slot
@@ -124,3 +125,13 @@ def test_a_batch_is_planned_as_one_by_one(directory: Directory) -> None:
         for operation in batch:
             last = applied(one_by_one, planned(one_by_one, [[operation]], directory))
     assert last == hash_
+
+
+def test_the_database_is_told_each_version_that_anything_is_sealed_by(directory: Directory) -> None:
+    """Of a mere deletion too: its change and its answer are sealed."""
+    slot = Slot(1)
+    applied(slot, planned(slot, [[put("a")]], directory))
+    plan = planned(slot, [[{"op": "delete", "id": "a"}]], directory)
+    assert (plan.concepts, plan.relationships) == ({}, {})
+    told = [each.obj for each in plan.parameters("node") if isinstance(each, Jsonb)]
+    assert [{"tenant": "acme", "version": 1}] in told

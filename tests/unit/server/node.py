@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import ssl
@@ -61,13 +62,14 @@ class Node:
             self.port = probe.getsockname()[1]
         (self.directory / "node.json").write_text(json.dumps(self._config()))
 
-    def start(self) -> None:
-        """Start it, and return when it owns all slots."""
+    def start(self, *failpoints: str) -> None:
+        """Start it, to end itself at failpoints if any are named, and return when it owns all slots."""
         with (self.directory / "log").open("ab") as log:
             words = [sys.executable, "-P", "-m", "cortex_runtime.main", "serve"]
             self.process = subprocess.Popen(
-                [*words, str(self.directory / "node.json")], stdout=log, stderr=log
-            )
+                [*words, str(self.directory / "node.json")], stdout=log, stderr=log,
+                env={**os.environ, "CORTEX_FAILPOINTS": ",".join(failpoints)},
+            )  # fmt: skip
         until = time.monotonic() + PATIENCE
         while not self._is_healthy():
             assert self.process.poll() is None, self.log

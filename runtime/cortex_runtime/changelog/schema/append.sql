@@ -34,6 +34,10 @@ begin
         raise exception 'the head of slot % is %, not %', p_slot, head.seq, p_seq using errcode = 'CX002';
     end if;
 
+    -- Whoever makes another version the active one has this lock alone: it waits for the appends in flight, so that
+    -- none is done under a version after that.
+    perform pg_advisory_xact_lock_shared(hashtext('keys'), hashtext(tenant))
+        from (select distinct used.tenant from jsonb_to_recordset(p_versions) as used (tenant text) order by 1) as of;
     perform from jsonb_to_recordset(p_versions) as used (tenant text, version int)
         left join data_key using (tenant, version) left join tenant on tenant.name = used.tenant
         where data_key.state is distinct from 'ACTIVE' or tenant.state in ('leaving', 'gone');

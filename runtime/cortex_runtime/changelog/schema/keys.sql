@@ -52,7 +52,8 @@ create table if not exists key_use (
 );
 create table if not exists key_use_told (node text primary key, at timestamptz not null);
 
--- Backups that are kept, and which versions of which tenants' keys their rows need. Whoever makes one says so.
+-- Backups that are kept, and which versions of which tenants' keys their rows need, wrapped by which version of the
+-- key-encryption key. Whoever makes one says so.
 create table if not exists backup (
     name text primary key,
     made_at timestamptz not null default clock_timestamp(),
@@ -62,6 +63,7 @@ create table if not exists backup_key (
     backup text not null references backup on delete cascade,
     tenant text not null,
     version int not null,
+    kek_version int not null,
     primary key (backup, tenant, version)
 );
 
@@ -69,7 +71,7 @@ create table if not exists backup_key (
 create or replace function register_backup(p_name text, p_until timestamptz) returns void
 language sql security definer set search_path = public, pg_temp as $$
     insert into backup (name, until) values (p_name, p_until);
-    insert into backup_key select p_name, tenant, version from data_key
+    insert into backup_key select p_name, tenant, version, kek_version from data_key
         where state in ('ACTIVE', 'DECRYPT_ONLY', 'RETIRING');
 $$;
 

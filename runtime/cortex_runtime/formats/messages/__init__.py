@@ -46,7 +46,14 @@ from cortex_runtime.formats.messages.concepts import (
 )
 from cortex_runtime.formats.messages.errors import ErrorDetail, ErrorResponse
 from cortex_runtime.formats.messages.health import ConsolidationReport, HealthReport, SlotReport
-from cortex_runtime.formats.messages.keys import KeyVersion, LedgerEntry, Rewrapped, Verified
+from cortex_runtime.formats.messages.keys import (
+    KeyVersion,
+    LedgerEntry,
+    Rewrapped,
+    RewrapRequest,
+    Verified,
+    Wrapping,
+)
 from cortex_runtime.formats.messages.leaving import LegalHoldRequest, PurgeProgress, Residue
 from cortex_runtime.formats.messages.rights import (
     CortexSummary,
@@ -121,6 +128,7 @@ __all__ = [
     "Relationship",
     "RelationshipType",
     "Residue",
+    "RewrapRequest",
     "Rewrapped",
     "Scalar",
     "Session",
@@ -134,5 +142,6 @@ __all__ = [
     "Vector",
     "Verified",
     "Weight",
+    "Wrapping",
     "encode",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from cortex_runtime.formats import decoding
 from cortex_runtime.formats.messages.base import Message
@@ -43,6 +45,24 @@ class Verified(Message, frozen=True, kw_only=True):
     check_value: bool
     tried: int
     opened: int
+
+
+class RewrapRequest(Message, frozen=True, kw_only=True):
+    """By which version of its key-encryption key a tenant's keys are to be wrapped: the keyring's newest."""
+
+    kek_version: Annotated[int, Meta(ge=1)]
+
+
+class Wrapping(Message, frozen=True, kw_only=True):
+    """By which versions of its key-encryption key a tenant's keys are wrapped.
+
+    In this region's database, and in the backups that are kept.
+    """
+
+    tenant: str
+    region: str
+    kek_versions: list[int]
+    backups: list[int]
 
 
 class Rewrapped(Message, frozen=True, kw_only=True):
