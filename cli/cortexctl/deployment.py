@@ -85,7 +85,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment. `nodes_a_region` maps a region's name to its number of nodes, in order."""
+    """A deployment. `nodes_a_region` maps a region's name to its number of nodes, in order.
+
+    `keyring_passphrase_file` is the path of the file with the passphrase that seals the keyring, if any does.
+    """
 
     name: str
     id: str
@@ -94,6 +97,9 @@ class Deployment:
     first_port: int
     nodes_a_region: dict[str, int]
     directory: Path
+    keyring_passphrase_file: str | None = None
+    keyring_passphrase_before: str | None = None  # while the passphrase is being changed
+    key_policy: dict[str, int] | None = None  # days by kind of key (see keys.ages)
 
     @property
     def edge_port(self) -> int:
@@ -226,6 +232,6 @@ def dump(deployment: Deployment) -> str:
     """Return the content of deployment.yaml."""
     import yaml  # noqa: PLC0415
 
-    content = asdict(deployment)
+    content = {name: value for name, value in asdict(deployment).items() if value is not None}
     del content["directory"]
     return yaml.safe_dump(content, sort_keys=False)

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Wish:
 
     profile: str | None = None
     nodes: int | None = None
+    keyring_passphrase_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,16 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
         )
     profile = wish.profile or (known.profile if known else "standard")
     count = wish.nodes or (PROFILES[profile] if wish.profile or not known else None)
+    file = wish.keyring_passphrase_file
+    passphrase_file = None if file is None else str(file.absolute())
     if known:
         nodes = {region: count or nodes for region, nodes in known.nodes_a_region.items()}
-        return replace(known, profile=profile, nodes_a_region=nodes)
+        passphrase_file = passphrase_file or known.keyring_passphrase_file
+        changed = replace(
+            known, profile=profile, nodes_a_region=nodes, keyring_passphrase_file=passphrase_file
+        )
+        _check_passphrase(changed)
+        return changed
     size = PORTS_OF_EDGE + PORTS_A_REGION * len(REGIONS)
     return Deployment(
         name=name,
@@ -144,7 +153,20 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
         first_port=ports.choose_block(state_home(), name, size),
         nodes_a_region=dict.fromkeys(REGIONS, count or PROFILES[profile]),
         directory=state_home() / name,
+        keyring_passphrase_file=passphrase_file,
     )
+
+
+def _check_passphrase(wanted: Deployment) -> None:
+    """Raise Refused when a keyring of a deployment is sealed by another passphrase than its own."""
+    if wanted.keyring_passphrase_file is not None:
+        from cortexctl.tenants import keyrings, passphrases  # noqa: PLC0415 - cryptography takes its time
+
+        passphrases.current(wanted)
+        for region in wanted.regions:
+            with suppress(FileNotFoundError, ValueError):  # preparing it tells what is to be done then
+                path = region.directory / "secrets" / "keyring.json"
+                keyrings.open_(wanted, region.name, path.read_bytes())
 
 
 def _confirm_removal(known: Deployment | None, wanted: Deployment, confirm: Callable[[str], None]) -> None:

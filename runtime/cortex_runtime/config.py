@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cortex_runtime import objectstore
 from cortex_runtime.formats import decoding
+from cortex_runtime.security import providers
 
 
 class ConfigError(ValueError):
@@ -67,7 +68,7 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
     tls: TlsConfig
     database: DatabaseConfig
     tokens: TokenConfig
-    keyring: Path
+    keys: str  # URL of what wraps the tenants' keys (see security.providers)
     rbac: Path
     log: Path
     snapshots: Path  # directory of this node's own
@@ -85,11 +86,12 @@ def read(path: Path) -> NodeConfig:
         config = msgspec.json.decode(path.read_bytes(), type=NodeConfig, dec_hook=_decode)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    if config.objects is not None:
-        try:
+    try:
+        providers.check(config.keys)
+        if config.objects is not None:
             objectstore.check(config.objects)
-        except ValueError as error:
-            raise ConfigError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if config.region not in {host.region for host in config.database.hosts}:
         raise ConfigError(f"{path}: no database host is in the node's region {config.region}")
     return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +29,10 @@ def up(
         str | None, typer.Option(help="standard (2 nodes a region, the default) or small (1).")
     ] = None,
     nodes: Annotated[int | None, typer.Option(help="Nodes a region; of a running deployment, too.")] = None,
+    keyring_passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--keyring-passphrase-file", help="Seal the keyring by the passphrase in this file."),
+    ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     output: OutputOption = Output.TABLE,
@@ -36,7 +41,7 @@ def up(
     from cortexctl import lifecycle  # noqa: PLC0415 - --help must be quick
     from cortexctl.progress import Progress  # noqa: PLC0415
 
-    wish = lifecycle.Wish(profile, nodes)
+    wish = lifecycle.Wish(profile, nodes, keyring_passphrase_file)
     if dry_run:
         actions = lifecycle.preview(context.obj, wish)
         rows = [

@@ -7,14 +7,15 @@ the deployment's lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortex_runtime.formats.keyring import Keyring, KeyringError, parse
+from cortex_runtime.formats.keyring import Keyring, KeyringError, KeyringSealed, parse, seal_of
 from cortexctl import durable
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
+from cortexctl.tenants import passphrases
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,61 @@ def add_tenant(deployment: Deployment, tenant: str) -> KeyringChange:
 
 def destroy_tenant(deployment: Deployment, tenant: str) -> KeyringChange:
     """Destroy a tenant's keys in every region's keyring, and change the root key. Raises Refused."""
-    return _carry_out(_wanted(deployment, lambda newest: newest.without_tenant(tenant)))
+    passphrase = passphrases.current(deployment)
+    return _carry_out(_wanted(deployment, lambda newest: newest.without_tenant(tenant, passphrase)))
+
+
+def next_key(deployment: Deployment, tenant: str) -> KeyringChange:
+    """Put a further key-encryption key of a tenant into every region's keyring. Raises Refused."""
+    return _carry_out(_wanted(deployment, lambda newest: newest.with_next_key(tenant)))
+
+
+def drop_keys(deployment: Deployment, tenant: str, kept: Collection[int]) -> KeyringChange:
+    """Destroy a tenant's key-encryption keys but for the newest and these, everywhere. Raises Refused."""
+    return _carry_out(_wanted(deployment, lambda newest: newest.without_keys(tenant, kept)))
+
+
+def reroot(deployment: Deployment) -> KeyringChange:
+    """Give every region's keyring a new root key, which wraps all keys anew. Raises Refused."""
+    passphrase = passphrases.current(deployment)
+    return _carry_out(_wanted(deployment, lambda newest: newest.rerooted(passphrase)))
+
+
+def seal(deployment: Deployment) -> KeyringChange:
+    """Seal every region's keyring by the deployment's passphrase, which it has. Raises Refused."""
+    passphrase = passphrases.current(deployment)
+    assert passphrase is not None
+    return _carry_out(_wanted(deployment, lambda newest: newest.sealed(passphrase)))
+
+
+def newest(deployment: Deployment) -> Keyring:
+    """Return the newest of the regions' keyrings. Raises Refused."""
+    return _wanted(deployment, lambda keyring: keyring).target
+
+
+def newest_version(deployment: Deployment, tenant: str) -> int:
+    """Return the version of a tenant's newest key-encryption key, which opens. Raises Refused."""
+    try:
+        return newest(deployment).tenant_key(tenant)[0]
+    except KeyringError as error:
+        raise Refused(
+            f"The keyring has no usable key of tenant {tenant!r}.", why=f"{error}.",
+            todo="Check the name; cortexctl tenant list shows the tenants.",
+        ) from error  # fmt: skip
+
+
+def open_(deployment: Deployment, region: str, content: bytes) -> Keyring:
+    """Return a region's keyring, opened. Raises KeyringError, or Refused when no passphrase opens it."""
+    try:
+        return parse(content, passphrases.possible(deployment) if seal_of(content) else ())
+    except KeyringSealed as error:
+        raise Refused(
+            f"The keyring of region {region!r} is sealed, and does not open.",
+            why="There is no passphrase for it."
+            if deployment.keyring_passphrase_file is None
+            else f"The passphrase in {deployment.keyring_passphrase_file} is not the one.",
+            todo="Name the file with the right one: cortexctl up --keyring-passphrase-file FILE.",
+        ) from error
 
 
 def planned(deployment: Deployment, tenant: str) -> KeyringChange:
@@ -57,15 +112,26 @@ class _Wanted:
 
 def _wanted(deployment: Deployment, change: Callable[[Keyring], Keyring]) -> _Wanted:
     copies = [
-        _read(region.name, region.directory / "secrets" / "keyring.json") for region in deployment.regions
+        _read(deployment, region.name, region.directory / "secrets" / "keyring.json")
+        for region in deployment.regions
     ]
     newest = _newest(deployment, [copy.keyring for copy in copies if copy.keyring])
-    target = change(newest)
+    target = _changed(change, newest)
     behind = tuple(copy for copy in copies if copy.keyring != target)
     changed = target.generation > newest.generation
     return _Wanted(
         target, behind, KeyringChange(target.generation, changed, tuple(copy.region for copy in behind))
     )
+
+
+def _changed(change: Callable[[Keyring], Keyring], newest: Keyring) -> Keyring:
+    try:
+        return change(newest)
+    except KeyringError as error:
+        raise Refused(
+            "The keyring cannot be changed.", why=f"{error}.",
+            todo="Check the tenant's name, and that the deployment has its passphrase (cortexctl key seal).",
+        ) from error  # fmt: skip
 
 
 def _carry_out(wanted: _Wanted) -> KeyringChange:
@@ -99,10 +165,10 @@ def _newest(deployment: Deployment, keyrings: list[Keyring]) -> Keyring:
     return newest
 
 
-def _read(region: str, path: Path) -> _Copy:
+def _read(deployment: Deployment, region: str, path: Path) -> _Copy:
     """Return a region's copy; one that is missing or damaged is none and gets written anew."""
     try:
-        return _Copy(region, path, parse(path.read_bytes()))
+        return _Copy(region, path, open_(deployment, region, path.read_bytes()))
     except (FileNotFoundError, KeyringError):
         return _Copy(region, path, None)
     except OSError as error:

@@ -6,10 +6,19 @@ from typing import NamedTuple
 
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.changelog.entries import concept_place, relationship_place
+from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.security.directory import Directory, UnknownKey
 from cortex_runtime.security.envelope import CannotOpen, Place
 
 ROWS_AT_ONCE = 200
+SAMPLE = 100
+_SOME_CONCEPTS = """
+    select id, operation, entry from concept where tenant = %s and key_version = %s order by random() limit %s
+"""
+_SOME_EDGES = """
+    select source || type || target, 0, entry from relationship where tenant = %s and key_version = %s
+    order by random() limit %s
+"""
 
 
 class Row(NamedTuple):
@@ -49,6 +58,27 @@ async def fetch_edges(
         [slot, tenant, cortex, after[:16], after[16:32], after[32:], active, ROWS_AT_ONCE], binary=True,
     )  # fmt: skip
     return [Row(*row) for row in await cursor.fetchall()]
+
+
+async def fetch_sample(connection: Connection, tenant: str, version: int) -> list[Row]:
+    """Return some of a tenant's rows that a version seals, other ones each time."""
+    found = []
+    for query in (_SOME_CONCEPTS, _SOME_EDGES):
+        cursor = await connection.execute(query, [tenant, version, SAMPLE], binary=True)
+        found += [Row(*row) for row in await cursor.fetchall()]
+    return found
+
+
+def count_opening(directory: Directory, tenant: str, rows: list[Row]) -> int:
+    """Return how many rows open."""
+    count = 0
+    for row in rows:
+        try:
+            directory.unseal(row.place(tenant), row.entry)
+        except (CannotOpen, UnknownKey, KeyringError):
+            continue
+        count += 1
+    return count
 
 
 def reseal(directory: Directory, tenant: str, rows: list[Row]) -> tuple[list[tuple[Row, bytes]], list[Row]]:

@@ -92,6 +92,7 @@ class Replica:
         self.owners: dict[int, Owner] = {}
         self.problems: dict[str, str] = {}
         self.lag: float | None = None
+        self.keys_proven = False  # this region's proofs of the tenants' keys are told (see server.keykeeping)
         self._placed_among: tuple[str, ...] = ()
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
@@ -174,6 +175,14 @@ class Replica:
                     self._wake.set()
                     await self.slots[slot].moved.wait()
         return slot in self.slots and self.slots[slot].reached(token, seq)
+
+    async def load_anew(self, number: int) -> None:
+        """Let go of a slot, which is then loaded again: tenants can be opened that could not be before."""
+        async with self._deciding:
+            if number in self.owners:
+                await self._give_up([number], None)
+            self.slots.pop(number, None)
+            self._placed_among = ()
 
     async def drain(self) -> None:
         """Hand over what this node owns: finish what is in hand, then leave the slots to the others."""
@@ -327,7 +336,8 @@ class Replica:
         if placed - set(self.slots):
             return
         self._placed_among = mine
-        if self._heartbeat.state == "loading" and self.view.members and self._directory.version:
+        known = self.view.members and self._directory.version and self.keys_proven
+        if self._heartbeat.state == "loading" and known:
             self._heartbeat.state = "ready"
 
     async def _load(self, missing: set[int]) -> None:

@@ -5,39 +5,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import msgspec
-import numpy as np
 import structlog
 
 from cortex_runtime.changelog.database import Connection
-from cortex_runtime.changelog.entries import (
-    ChangeEntry,
-    ConceptEntry,
-    RelationshipEntry,
-    change_place,
-    concept_place,
-    relationship_place,
-)
+from cortex_runtime.changelog.entries import ChangeEntry, change_place
+from cortex_runtime.changelog.rows import Rows, fetch, stream
 from cortex_runtime.changelog.snapshotfile import Origin
 from cortex_runtime.changelog.snapshots import Snapshots
 from cortex_runtime.columns import (
-    ConceptRecord,
     Cortex,
     CortexSettings,
     Decisions,
-    RelationshipRecord,
-    tags_of,
 )
 from cortex_runtime.objectstore import ObjectStoreError
 from cortex_runtime.security.directory import Directory, UnknownKey
+from cortex_runtime.security.envelope import CannotOpen
 
 SETTINGS = CortexSettings()
-FETCH_ROWS = 200
 WORTH_A_SNAPSHOT = 2_000  # operations of a cortex: with fewer, its state is read from the tables as quickly
 Row = tuple[Any, ...]
 _CHANGES = """
@@ -78,6 +67,8 @@ class Slot:
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     # Who copies its arrays has it, which takes a while, and who changes them, which takes a moment.
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    missing: set[str] = field(default_factory=set)  # tenants left out, since their keys do not open here
+    damaged: int = 0  # rows that did not open when it was loaded
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)  # the latest snapshot of each cortex
 
     def cortex(self, tenant: str, name: str) -> Cortex:
@@ -150,17 +141,20 @@ class Change:
 async def catch_up(slot: Slot, connection: Connection, directory: Directory) -> int:
     """Apply what the log has beyond a slot's position, and return how many changes that was.
 
-    Raises Diverged, CannotOpen or UnknownKey; the slot then stands at the last change that was good.
+    Raises Diverged or UnknownKey; the slot then stands at the last change that was good.
     """
     applied = 0
     while True:
         rows = await (await connection.execute(_CHANGES, [slot.number, slot.seq], binary=True)).fetchall()
         for row in rows:
             change = Change(*row)
-            if directory.has_left(change.tenant):
+            if directory.has_left(change.tenant) or change.tenant in slot.missing:
                 slot.skip(change)
                 continue
-            entry = change.open(slot.number, directory)
+            try:
+                entry = change.open(slot.number, directory)
+            except CannotOpen:  # the tables have what it made, too
+                raise Diverged(f"slot {slot.number}: change {change.seq} does not open") from None
             async with slot.changing:
                 slot.apply(change, entry)
             await asyncio.sleep(0)
@@ -175,28 +169,33 @@ async def load(
     """Read a slot, in one snapshot of the database, from the state tables, or quicker where it can be.
 
     A cortex that has a snapshot on disk or in the object store comes from there, if it opens and the change
-    log goes on from it. Raises CannotOpen or UnknownKey.
+    log goes on from it. A row that does not open is left out, and counted. Raises UnknownKey or KeyringError.
     """
     begun, quick = time.monotonic(), []
     async with connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
         # Opening entries takes longer than an idle owner is granted.
         await connection.execute("set local idle_in_transaction_session_timeout = '30s'")
-        head = await _fetch(connection, "select token, seq, digest from slot_head where slot = %s", number)
+        head = await fetch(connection, "select token, seq, digest from slot_head where slot = %s", number)
         token, seq, digest = head[0] if head else (0, 0, b"")
         slot = Slot(number, token, seq, digest)
-        cortices = await _fetch(
+        cortices = await fetch(
             connection, "select tenant, name, operations from cortex where slot = %s", number
         )
         for tenant, name, operations in cortices:
             if directory.has_left(tenant):
                 continue
+            if tenant in directory.shut:
+                slot.missing.add(tenant)
+                continue
             if snapshots is not None and operations >= WORTH_A_SNAPSHOT:
                 how = await _restored(slot, connection, directory, snapshots, tenant, name, operations)
                 quick += [how] if how else []
             if (tenant, name) not in slot.cortices:
-                concepts = [one async for one in _concepts(connection, directory, number, tenant, name)]
-                edges = [one async for one in _relationships(connection, directory, number, tenant, name)]
+                rows = Rows(connection, directory, number, tenant, name)
+                concepts = [one async for one in rows.concepts()]
+                edges = [one async for one in rows.relationships()]
+                slot.damaged += rows.damaged
                 # In a thread: it takes seconds at a million columns, and touches nothing that others have.
                 slot.cortices[tenant, name] = await asyncio.to_thread(
                     Cortex.restore, SETTINGS, operations, concepts, edges
@@ -251,7 +250,7 @@ async def _repeat(
         raise Diverged(f"it is of seq {seq}, and the log here ends at {slot.seq}")
     if max(slot.seq - seq, operations - origin.operations) > cortex.concept_count:
         raise Diverged("the log has more since then than the cortex has concepts")
-    async for row in _stream(connection, _TAIL, slot.number, seq, slot.seq):
+    async for row in stream(connection, _TAIL, slot.number, seq, slot.seq):
         change = Change(*row)
         if not change.follows(seq, digest):
             raise Diverged(f"the log does not go on from seq {seq}")
@@ -265,41 +264,3 @@ async def _repeat(
     if cortex.operations != operations:
         raise Diverged(f"it comes to operation {cortex.operations}, and the cortex is at {operations}")
     return applied
-
-
-async def _concepts(
-    connection: Connection, directory: Directory, slot: int, tenant: str, cortex: str
-) -> AsyncIterator[ConceptRecord]:
-    query = "select id, operation, entry from concept where slot = %s and tenant = %s and cortex = %s"
-    async for record, operation, sealed in _stream(connection, query, slot, tenant, cortex):
-        plain = directory.unseal(concept_place(tenant, record, operation), sealed)
-        entry = msgspec.msgpack.decode(plain, type=ConceptEntry)
-        yield ConceptRecord(
-            id=record, column=entry.column, bits=np.frombuffer(entry.bits, dtype="<u2"), words=entry.words,
-            operation=entry.operation, variant_of=entry.variant_of,
-            tags=tags_of(entry.properties), dimension=entry.dimension,
-        )  # fmt: skip
-
-
-async def _relationships(
-    connection: Connection, directory: Directory, slot: int, tenant: str, cortex: str
-) -> AsyncIterator[RelationshipRecord]:
-    query = (
-        "select source, type, target, entry from relationship where slot = %s and tenant = %s and cortex = %s"
-    )
-    async for source, type_id, target, sealed in _stream(connection, query, slot, tenant, cortex):
-        plain = directory.unseal(relationship_place(tenant, source + type_id + target), sealed)
-        entry = msgspec.msgpack.decode(plain, type=RelationshipEntry)
-        yield RelationshipRecord(source=source, target=target, type=entry.type, weight=entry.weight)
-
-
-async def _stream(connection: Connection, query: str, *parameters: object) -> AsyncIterator[Row]:
-    async with connection.cursor("load", binary=True) as cursor:
-        await cursor.execute(query, parameters)
-        while rows := await cursor.fetchmany(FETCH_ROWS):
-            for row in rows:
-                yield row
-
-
-async def _fetch(connection: Connection, query: str, *parameters: object) -> list[Row]:
-    return await (await connection.execute(query, parameters, binary=True)).fetchall()

@@ -5,14 +5,16 @@ Nothing here is older than a second, plus the region's replication lag. Keys are
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import os
+import threading
+import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import Any, NamedTuple
 
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.formats.framing import framed
@@ -26,10 +28,12 @@ from cortex_runtime.security.envelope import (
     unseal,
     unseal_into,
 )
-from cortex_runtime.security.keyring import KeyringFile
 from cortex_runtime.security.oidc import IdentityProvider
+from cortex_runtime.security.providers import KekProvider
 
-NONCE_BYTES = 12
+KEPT = 3600.0  # seconds that an opened key is used without having been opened again
+RENEWED_AFTER = 3000.0
+OPENED_AT_ONCE = 16
 USABLE = ("ACTIVE", "DECRYPT_ONLY", "RETIRING")
 CHECK_PLAIN = b"cortexkg check value"
 
@@ -106,19 +110,35 @@ class TenantEntry:
         return kind != "key" or name in self.api_keys
 
 
+class _Wrapped(NamedTuple):
+    """A wrapped key, and what it is."""
+
+    tenant: str
+    kind: str
+    version: int
+    kek_version: int
+    wrapped: bytes
+
+
 class UnknownKey(LookupError):
     """A version that this node does not know, or may not use."""
+
+
+class KeyDestroyed(CannotOpen):
+    """A record of a version that was destroyed: to a client it is like any that does not open."""
 
 
 class Directory:
     """Tenants, their API keys and data keys, and the sessions that ended early."""
 
-    def __init__(self, keyring: KeyringFile) -> None:
-        self._keyring = keyring
+    def __init__(self, provider: KekProvider, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._provider, self._clock = provider, clock
         self._version = 0
         self._tenants: dict[str, TenantEntry] = {}
         self._denied: frozenset[str] = frozenset()
-        self._opened: dict[tuple[str, bytes], bytes] = {}
+        self._opened: dict[_Wrapped, tuple[bytes, float]] = {}
+        self._opening = threading.Lock()
+        self._shut: dict[str, str] = {}
 
     @property
     def version(self) -> int:
@@ -178,9 +198,14 @@ class Directory:
             for name, tier, state, epoch, kek_version, index_key, *quota in tenants
         }  # fmt: skip
         self._denied = frozenset(row[0] for row in denied)
-        self._opened.clear()
+        known = set(self._wrapped())
+        self._opened = {each: kept for each, kept in list(self._opened.items()) if each in known}
         assert row is not None
         self._version = row[0]
+        if (
+            self._provider.is_quick
+        ):  # at once: a key-encryption key may leave as soon as nothing is wrapped by it
+            await asyncio.to_thread(self.renew_keys)
         return True
 
     def active_version(self, tenant: str) -> int:
@@ -213,23 +238,68 @@ class Directory:
         entry = self._tenant(tenant)
         return self._open(tenant, "index-key", 0, entry.kek_version, entry.index_key)
 
+    @property
+    def shut(self) -> dict[str, str]:
+        """The tenants whose active key this node could not open when it last looked, and why."""
+        return self._shut
+
+    def check_open(self, tenant: str) -> None:
+        """Raise KeyringError if this node cannot open a tenant's active key: it does not serve it then."""
+        if tenant in self._shut:
+            raise KeyringError(f"the active key of tenant {tenant} does not open here: {self._shut[tenant]}")
+
     def opens(self, tenant: str, key: WrappedKey) -> bool:
-        """Tell whether this node can open a version's check value with its region's keyring."""
+        """Tell whether this node can open a version's check value now; call it from a thread."""
+        return self.why_shut(tenant, key) is None
+
+    def why_shut(self, tenant: str, key: WrappedKey) -> str | None:
+        """Return why a version's check value does not open, None when it does; call it from a thread."""
+        wrapped = _Wrapped(tenant, "data-key", key.version, key.kek_version, key.wrapped)
         try:
-            opened = self._open(tenant, "data-key", key.version, key.kek_version, key.wrapped)
-            return unseal(opened, _check_place(tenant, key.version), key.check_value) == CHECK_PLAIN
-        except (CannotOpen, KeyringError):
-            return False
+            plain = unseal(self._unwrap(wrapped), _check_place(tenant, key.version), key.check_value)
+        except (CannotOpen, KeyringError) as error:
+            return str(error)
+        return None if plain == CHECK_PLAIN else "its check value is another"
 
     def opened_versions(self, tenant: str) -> list[int]:
-        """Return the versions of a tenant's data key whose check values open with this region's keyring."""
+        """Return the versions of a tenant's data key whose check values open; call it from a thread."""
         return [version for version, key in self._tenant(tenant).data_keys.items() if self.opens(tenant, key)]
 
+    def renew_keys(self) -> None:
+        """Open what is not open yet, or was long ago, and see which tenants are shut; call it from a thread.
+
+        What does not open stays as it was, for as long as it may be kept.
+        """
+        with self._opening:
+            why = ""
+            try:
+                self._provider.renew()
+            except KeyringError as error:
+                why = str(error)
+            stale = self._clock() - RENEWED_AFTER
+            wanted = [
+                each for each in self._wrapped() if self._opened.get(each, (b"", stale - 1))[1] <= stale
+            ]
+            if self._provider.is_quick:
+                failed = dict(filter(None, map(self._renew, wanted)))
+            else:
+                with ThreadPoolExecutor(OPENED_AT_ONCE, "keys") as pool:
+                    failed = dict(filter(None, pool.map(self._renew, wanted)))
+            self._shut = {
+                each.tenant: why or reason
+                for each, reason in failed.items()
+                if each.tenant in self._tenants
+                and each.version in (0, self._tenants[each.tenant].active_version)
+                and not self._kept(each)
+            }
+
     def make_data_key(self, tenant: str, version: int) -> tuple[int, bytes, bytes]:
-        """Return key-encryption key's version, wrapped key and check value of a new data key."""
-        kek_version, kek = self._keyring.tenant_key(tenant)
+        """Return key-encryption key's version, wrapped key and check value of a new data key.
+
+        As all that makes keys: raises KeyringError, and is to be called from a thread.
+        """
         key = os.urandom(32)
-        wrapped = _wrap(kek, framed("data-key", tenant, version, kek_version), key)
+        kek_version, wrapped = self._provider.wrap(tenant, "data-key", version, key)
         return kek_version, wrapped, seal(key, version, _check_place(tenant, version), CHECK_PLAIN)
 
     def rewrap(
@@ -239,16 +309,14 @@ class Directory:
 
         Raises KeyringError or CannotOpen.
         """
-        newest, kek = self._keyring.tenant_key(tenant)
-        if newest == kek_version:
+        if self._provider.newest(tenant) == kek_version:
             return kek_version, wrapped
-        key = self._open(tenant, kind, version, kek_version, wrapped)
-        return newest, _wrap(kek, framed(kind, tenant, version, newest), key)
+        key = self._unwrap(_Wrapped(tenant, kind, version, kek_version, wrapped))
+        return self._provider.wrap(tenant, kind, version, key)
 
     def make_index_key(self, tenant: str) -> tuple[int, bytes]:
         """Return key-encryption key's version and the wrapped key of record ids."""
-        kek_version, kek = self._keyring.tenant_key(tenant)
-        return kek_version, _wrap(kek, framed("index-key", tenant, 0, kek_version), os.urandom(32))
+        return self._provider.wrap(tenant, "index-key", 0, os.urandom(32))
 
     def _tenant(self, name: str) -> TenantEntry:
         try:
@@ -258,21 +326,48 @@ class Directory:
 
     def _data_key(self, tenant: str, version: int) -> bytes:
         key = self._tenant(tenant).data_keys.get(version)
+        if key is not None and key.state == "DESTROYED":
+            raise KeyDestroyed
         if key is None or not key.usable:
             raise UnknownKey(f"tenant {tenant} has no usable key version {version} here")
         return self._open(tenant, "data-key", version, key.kek_version, key.wrapped)
 
     def _open(self, tenant: str, kind: str, version: int, kek_version: int, wrapped: bytes) -> bytes:
-        cached = self._opened.get((tenant, wrapped))
-        if cached is None:
-            _, kek = self._keyring.tenant_key(tenant, kek_version)
-            place = framed(kind, tenant, version, kek_version)
-            try:
-                cached = AESGCM(kek).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], place)
-            except InvalidTag:
-                raise CannotOpen from None
-            self._opened[tenant, wrapped] = cached
-        return cached
+        each = _Wrapped(tenant, kind, version, kek_version, wrapped)
+        if not self._kept(each):
+            if not self._provider.is_quick:
+                raise KeyringError(f"a key of tenant {tenant} is not open here")
+            self._opened[each] = self._unwrap(each), self._clock()
+        return self._opened[each][0]
+
+    def _kept(self, each: _Wrapped) -> bool:
+        """Tell whether a key is open, and was opened less than an hour ago; else it is forgotten."""
+        known = self._opened.get(each)
+        if known is not None and self._clock() - known[1] >= KEPT:
+            del self._opened[each]
+            return False
+        return known is not None
+
+    def _renew(self, each: _Wrapped) -> tuple[_Wrapped, str] | None:
+        """Open a key; return why it does not open, None when it does."""
+        try:
+            self._opened[each] = self._unwrap(each), self._clock()
+        except (KeyringError, CannotOpen) as error:
+            return each, str(error)
+        return None
+
+    def _unwrap(self, each: _Wrapped) -> bytes:
+        return self._provider.unwrap(*each)
+
+    def _wrapped(self) -> Iterator[_Wrapped]:
+        """Yield all wrapped keys that may be used."""
+        for tenant, entry in self._tenants.items():
+            if entry.has_left:
+                continue
+            yield _Wrapped(tenant, "index-key", 0, entry.kek_version, entry.index_key)
+            for key in entry.data_keys.values():
+                if key.usable:
+                    yield _Wrapped(tenant, "data-key", key.version, key.kek_version, key.wrapped)
 
 
 _TENANTS = """
@@ -283,11 +378,6 @@ _TENANTS = """
 
 async def _rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
     return await (await connection.execute(query, binary=True)).fetchall()
-
-
-def _wrap(kek: bytes, place: bytes, key: bytes) -> bytes:
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(kek).encrypt(nonce, key, place)
 
 
 def _check_place(tenant: str, version: int) -> Place:

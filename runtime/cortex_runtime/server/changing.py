@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ async def prove(connection: Connection, service: Service, tenant: str, version: 
         [tenant, version], binary=True,
     )  # fmt: skip
     row = await cursor.fetchone()
-    if row is None or not service.directory.opens(tenant, WrappedKey(*row)):
+    if row is None or not await asyncio.to_thread(service.directory.opens, tenant, WrappedKey(*row)):
         raise RequestError("conflict", f"Region {service.config.region} cannot open version {version}.")
     await connection.execute(
         "insert into key_proof (tenant, version, region) values (%s, %s, %s) on conflict do nothing",

@@ -37,6 +37,7 @@ def report(service: Service, *, hashes: bool) -> HealthReport:
         relationships=totals.relationships,
         pending_relationships=totals.pending,
         queue=totals.queue,
+        damaged_rows=sum(slot.damaged for slot in replica.slots.values()),
         consolidation=ConsolidationReport(
             backlog=totals.consolidation, done=service.metrics.consolidation.done,
             longest_slice=service.metrics.consolidation.longest,

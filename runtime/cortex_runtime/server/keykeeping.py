@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PERIOD = 1.0
 CALL_TIMEOUT = 3.0
 PAUSE = 1.0  # times a batch's own time: so it takes half of the time at most
-PROVED_AT_ONCE = 50
+RENEW_PERIOD = 30.0
 FETCH_TIMEOUT = 30.0  # of the last rows of a large cortex, between which there are many that are done
 DESTROY_PERIOD = 60.0
 LEDGER_TIMEOUT = 30.0
@@ -51,6 +51,7 @@ class KeyKeeper:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._proved: set[tuple[str, bytes]] = set()
+        self._renewed = (0, 0.0)
         self._clean: set[tuple[str, str, int]] = set()  # nothing more comes under an old version
         self._destroys_at = time.monotonic() + DESTROY_PERIOD
 
@@ -67,30 +68,50 @@ class KeyKeeper:
             await asyncio.sleep(PERIOD)
 
     async def _prove(self) -> None:
-        """Open the check values of versions that this region has not opened yet, and say so.
+        """Open all keys, and say which versions this region has opened; before that the node is not ready.
 
-        What does not open is told in the node's report: its tenants are not served here.
+        A tenant whose active key does not open is not served here, and the node's report tells so.
         """
         directory, replica = self._service.directory, self._service.replica
-        shut, opened, looked_at = [], [], 0
-        for tenant, entry in list(directory.tenants.items()):
-            for key in () if entry.has_left else entry.data_keys.values():
-                if not key.usable or (tenant, key.wrapped) in self._proved:
-                    continue
-                looked_at += 1
-                if looked_at % PROVED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                if directory.opens(tenant, key):
-                    opened.append((tenant, key.version, key.wrapped))
-                else:
-                    shut.append(f"{tenant} version {key.version}")
-        if shut:
-            replica.problems["keys"] = f"the keyring does not open {', '.join(shut[:3])}"
+        if not directory.version:
+            return
+        await self._renew()
+        opened = await asyncio.to_thread(self._opening)
+        if directory.shut:
+            told = [f"{tenant} is not served, {why}" for tenant, why in sorted(directory.shut.items())[:3]]
+            replica.problems["keys"] = f"{'; '.join(told)} ({len(directory.shut)} tenants)"
         else:
             replica.problems.pop("keys", None)
         if opened:
             await self._say_opened([(tenant, version) for tenant, version, _ in opened])
             self._proved.update((tenant, wrapped) for tenant, _, wrapped in opened)
+        replica.keys_proven = True
+        for number, slot in list(replica.slots.items()):
+            if slot.missing - set(directory.shut) - replica.left:
+                await replica.load_anew(number)
+
+    async def _renew(self) -> None:
+        """Have keys opened when there are new ones, some are shut, or for long that was not looked at."""
+        directory, now = self._service.directory, time.monotonic()
+        if directory.version == self._renewed[0] and not directory.shut and now < self._renewed[1]:
+            return
+        version = directory.version
+        await asyncio.to_thread(directory.renew_keys)
+        self._renewed = version, now + RENEW_PERIOD
+
+    def _opening(self) -> list[tuple[str, int, bytes]]:
+        """Return the versions that open and of which this region has not said so, with what they are."""
+        directory, found = self._service.directory, []
+        for tenant, entry in list(directory.tenants.items()):
+            if entry.has_left or tenant in directory.shut:
+                continue
+            for key in entry.data_keys.values():
+                if key.state != "DESTROYED" and (tenant, key.wrapped) not in self._proved:
+                    if directory.opens(tenant, key):
+                        found.append((tenant, key.version, key.wrapped))
+                    else:
+                        log.error("version does not open", tenant=tenant, version=key.version)
+        return found
 
     async def _say_opened(self, versions: list[tuple[str, int]]) -> None:
         async with self._service.primary.connection(CALL_TIMEOUT) as connection:

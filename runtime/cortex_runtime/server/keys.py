@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cortex_runtime.changelog.database import Connection
-from cortex_runtime.changelog.reencryption import Row, reseal
+from cortex_runtime.changelog.reencryption import count_opening, fetch_sample
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.formats.messages import (
     KeyVersion,
@@ -17,6 +17,7 @@ from cortex_runtime.formats.messages import (
     Wrapping,
     encode,
 )
+from cortex_runtime.security.directory import WrappedKey
 from cortex_runtime.security.envelope import CannotOpen
 from cortex_runtime.server.changing import CALL_TIMEOUT, TIME, changed, prove
 from cortex_runtime.server.errors import RequestError
@@ -40,9 +41,8 @@ _BACKUPS = """
 """
 _REWRAP_DATA_KEY = "update data_key set kek_version = %s, wrapped = %s where tenant = %s and version = %s"
 _REWRAP_INDEX_KEY = "update tenant set kek_version = %s, index_key = %s where name = %s and %s = 0"
-_SAMPLE = """
-    select id, operation, entry from concept where tenant = %s and key_version = %s
-    order by random() limit 100
+_DATA_KEYS = """
+    select version, state, kek_version, wrapped, check_value from data_key where tenant = %s order by version
 """
 _KEYS = f"""
     select version, state, kek_version, to_char(created_at at time zone 'UTC', {TIME}),
@@ -71,11 +71,11 @@ async def make_key(service: Service, request: Request) -> bytes:
         pending = [key for key in versions if key.state == "PENDING"]
         version = pending[0].version if pending else versions[-1].version + 1
         if not pending:
-            kek_version, wrapped, check_value = service.directory.make_data_key(tenant, version)
+            made = await asyncio.to_thread(service.directory.make_data_key, tenant, version)
             await connection.execute(
                 "insert into data_key (tenant, version, state, kek_version, wrapped, check_value)"
                 " values (%s, %s, 'PENDING', %s, %s, %s)",
-                [tenant, version, kek_version, wrapped, check_value],
+                [tenant, version, *made],
             )
         await changed(connection, service, request)
         return encode(await _key(connection, tenant, version))
@@ -169,7 +169,7 @@ async def rewrap_keys(service: Service, request: Request) -> bytes:
         await lock_keys(connection, tenant)
         rows = await (await connection.execute(_WRAPPED, [tenant, tenant], binary=True)).fetchall()
         try:
-            anew = [service.directory.rewrap(tenant, *row) for row in rows]
+            anew = [await asyncio.to_thread(service.directory.rewrap, tenant, *row) for row in rows]
         except (KeyringError, CannotOpen) as error:
             raise RequestError("conflict", f"A key of {tenant} cannot be wrapped anew: {error}.") from error
         if others := {newest for newest, _ in anew} - {wanted}:
@@ -200,23 +200,25 @@ async def wrapping(service: Service, request: Request) -> bytes:
 
 
 async def verify_keys(service: Service, request: Request) -> bytes:
-    """Open, with this region's keyring and of its own database, a sample of what each version seals."""
+    """Open, with this region's keys and of its own database, a sample of what each version seals."""
     tenant, found = request.names["tenant"], []
     async with service.local.connection(LEDGER_TIMEOUT) as connection:
         await tenant_of(connection, request)
-        await service.directory.refresh(connection)
-        entry = service.directory.tenants[tenant]
-        for key in entry.data_keys.values():
-            rows = await (await connection.execute(_SAMPLE, [tenant, key.version], binary=True)).fetchall()
-            sample = [Row(*row) for row in rows]
-            _, damaged = await asyncio.to_thread(reseal, service.directory, tenant, sample)
+        keys = await (await connection.execute(_DATA_KEYS, [tenant], binary=True)).fetchall()
+        for key in [WrappedKey(*row) for row in keys]:
+            sample = await fetch_sample(connection, tenant, key.version)
+            opens = key.state != "DESTROYED" and await asyncio.to_thread(service.directory.opens, tenant, key)
+            opened = await asyncio.to_thread(count_opening, service.directory, tenant, sample)
             found.append(
                 Verified(
-                    region=service.config.region, version=key.version, state=key.state,
-                    check_value=key.usable and service.directory.opens(tenant, key),
-                    tried=len(sample), opened=len(sample) - len(damaged),
+                    region=service.config.region,
+                    version=key.version,
+                    state=key.state,
+                    check_value=opens,
+                    tried=len(sample),
+                    opened=opened,
                 )
-            )  # fmt: skip
+            )
     return encode(found)
 
 

@@ -72,6 +72,7 @@ async def residue(service: Service, request: Request) -> bytes:
         state = (await tenant_of(connection, request)).state
         rows = await (await connection.execute("select part, rows from residue_of(%s)", [tenant])).fetchall()
         await service.directory.refresh(connection)
+    opens = await asyncio.to_thread(service.directory.opened_versions, tenant)
     parts = {f"database {part}": count for part, count in rows}
     slots = list(replica.slots.values())
     parts["cortices in memory"] = sum(key[0] == tenant for slot in slots for key in slot.cortices)
@@ -81,6 +82,6 @@ async def residue(service: Service, request: Request) -> bytes:
     return encode(
         Residue(
             node=service.config.name, region=service.config.region, state=state, parts=parts,
-            opens=service.directory.opened_versions(tenant),
+            opens=opens,
         )
     )  # fmt: skip

@@ -33,8 +33,8 @@ from cortex_runtime.objectstore import open_store
 from cortex_runtime.security.audit import AuditBuffer
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
-from cortex_runtime.security.keyring import KeyringFile
 from cortex_runtime.security.oidc import Oidc
+from cortex_runtime.security.providers import open_provider
 from cortex_runtime.security.ratelimit import RateLimiter
 from cortex_runtime.security.rbac import RbacError
 from cortex_runtime.security.rbac import read as read_roles
@@ -87,7 +87,7 @@ class _Node:
         self._primary = Database(primary, size=12)
         self._local = Database(local_conninfo(config.database, config.region, f"{config.name}/local"), size=4)
         self._heartbeat = Heartbeat(config, primary)
-        directory = Directory(KeyringFile(config.keyring))
+        directory = Directory(open_provider(config.keys, config.deployment))
         objects = open_store(config.objects) if config.objects else None
         snapshots = Snapshots(config.snapshots, objects, directory, SETTINGS)
         replica = Replica(

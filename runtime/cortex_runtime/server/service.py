@@ -74,6 +74,7 @@ class Service:
         it is tried again: the idempotency key makes that safe.
         """
         tenant, cortex = request.names["tenant"], request.names["cortex"]
+        self.directory.check_open(tenant)
         slot = slot_of(tenant, cortex)
         key = request.idempotency_key or uuid.uuid4().hex
         deadline = time.monotonic() + DEADLINE
@@ -108,6 +109,7 @@ class Service:
 
         Raises RequestError: unavailable when neither this node nor the owner can serve the position.
         """
+        self.directory.check_open(request.names["tenant"])
         number = slot_of(request.names["tenant"], request.names["cortex"])
         if position and position.slot != number:
             raise RequestError("invalid", "The position is of another cortex.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Json
@@ -50,8 +51,8 @@ async def onboard(service: Service, request: Request) -> bytes:
     wanted = request.decode(OnboardRequest)
     request.names["tenant"] = wanted.tenant  # for the audit log
     try:
-        kek_version, index_key = service.directory.make_index_key(wanted.tenant)
-        _, wrapped, check_value = service.directory.make_data_key(wanted.tenant, 1)
+        kek_version, index_key = await asyncio.to_thread(service.directory.make_index_key, wanted.tenant)
+        _, wrapped, check_value = await asyncio.to_thread(service.directory.make_data_key, wanted.tenant, 1)
     except KeyringError as error:
         raise RequestError(
             "conflict", f"The keyring of region {service.config.region} has no key of {wanted.tenant}."

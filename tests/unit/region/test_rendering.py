@@ -6,12 +6,14 @@ import json
 import re
 import shlex
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
 from cortex_runtime import config
 from cortexctl.deployment import Deployment
 from cortexctl.platforms.local import etcd, haproxy, patroni, regions
+from cortexctl.tenants.passphrases import PASSPHRASES
 
 PASSWORDS = {role: f"p{role}" for role in ("postgres", "replicator", "rewind", "cortex")}
 
@@ -101,4 +103,7 @@ def test_the_runtime_reads_a_nodes_configuration(deployment: Deployment, tmp_pat
     found = config.read(path)
     assert (found.name, found.region, found.port) == ("eu-west-2", "eu-west", region.nodes[1].port)
     assert [host.region for host in found.database.hosts] == ["eu-west", "us-east", "ap-south"]
-    assert found.keyring == region.directory.resolve() / "secrets" / "keyring.json"
+    secrets = region.directory.resolve() / "secrets"
+    keys = urlsplit(found.keys)
+    assert (keys.scheme, unquote(keys.path)) == ("file", str(secrets / "keyring.json"))
+    assert parse_qs(keys.query)["passphrase"] == [str(secrets / name) for name in PASSPHRASES]

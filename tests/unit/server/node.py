@@ -39,6 +39,7 @@ class Node:
     database_port: int
     port: int = 0
     keys: dict[str, str] = field(default_factory=dict)
+    keys_url: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @cached_property
@@ -164,6 +165,9 @@ class Node:
             return False
         return bool(report["status"] == "healthy" and report["owned"] == 1024)
 
+    def _keyring_url(self) -> str:
+        return f"{(self.directory / 'keyring.json').as_uri()}?passphrase={self.directory / 'passphrase'}"
+
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
             "ca.crt", "node.crt", "node.key", "token-keys.json", "operator-keys.json", "keyring.json",
@@ -172,7 +176,7 @@ class Node:
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
         return {
             "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
-            "port": self.port, "keyring": here["keyring.json"], "log": here["log"],
+            "port": self.port, "keys": self.keys_url or self._keyring_url(), "log": here["log"],
             "snapshots": here["snapshots"],
             "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},

@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cortex_runtime.formats import tokenkeys
-from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring, parse
+from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring
 from cortexctl import durable
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import Refused
 from cortexctl.platforms.local import certificates
 from cortexctl.platforms.local.account import Account
 from cortexctl.platforms.local.certificates import Authority
+from cortexctl.tenants import keyrings, passphrases
 
 ROLES = ("postgres", "replicator", "rewind", "cortex")
 SERVICES = ("server", "etcd", "patroni")
@@ -91,6 +92,7 @@ def _write_secrets(deployment: Deployment, region: Region, keyring: bytes) -> No
     _copy(directory / "token-keys.json", _token_keys(deployment.directory / "secrets").to_bytes())
     _copy(directory / "operator-keys.json", _token_keys(deployment.operator_directory).public().to_bytes())
     _copy(directory / "keyring.json", keyring)
+    passphrases.link(deployment, region)
     known = passwords(deployment)
     for role in ("postgres", "cortex"):
         _copy(directory / f"{role}.pgpass", f"*:*:*:{role}:{known[role]}\n".encode())
@@ -140,7 +142,8 @@ def _keyring(deployment: Deployment) -> bytes:
     """Return the newest of the regions' keyrings; a new one only when there are no data yet."""
     found = list(_keyrings(deployment))
     if found:
-        return max(found, key=lambda keyring: keyring.generation).to_bytes()
+        newest, passphrase = max(found, key=lambda one: one.generation), passphrases.current(deployment)
+        return (newest if passphrase is None else newest.sealed(passphrase)).to_bytes()
     for region in deployment.regions:
         if (region.directory / "postgres" / "PG_VERSION").exists():
             raise Refused(
@@ -149,12 +152,13 @@ def _keyring(deployment: Deployment) -> bytes:
                 f"{region.name} has data, and without the keyring nobody can read them.",
                 todo="Restore one of these files from a backup.",
             )
-    return new_keyring()
+    return new_keyring(passphrases.current(deployment))
 
 
 def _keyrings(deployment: Deployment) -> Iterator[Keyring]:
     for region in deployment.regions:
         try:
-            yield parse((region.directory / "secrets" / "keyring.json").read_bytes())
+            content = (region.directory / "secrets" / "keyring.json").read_bytes()
+            yield keyrings.open_(deployment, region.name, content)
         except (FileNotFoundError, KeyringError):
             continue  # gets a copy of another region's

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 from cortexctl import deployment as deployments
 from cortexctl import durable, policies
@@ -16,6 +17,7 @@ from cortexctl.errors import UsageError
 from cortexctl.platforms.local import account, etcd, haproxy, patroni, supervisor
 from cortexctl.platforms.local.supervisor import Program
 from cortexctl.platforms.local.tree import NO_ANSWER, Tree
+from cortexctl.tenants.passphrases import PASSPHRASES
 
 LOCK_PATIENCE = 120.0
 NODE_PATIENCE = 20
@@ -192,11 +194,16 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
             "operator": str(secrets / "operator-keys.json"),
         },
         "rbac": str(here / "rbac.yaml"),
-        "keyring": str(secrets / "keyring.json"),
+        "keys": _keys_url(secrets),
         "log": str(here / "log" / f"{node.name}.log"),
         "snapshots": str(here / "snapshots" / node.name),
         "objects": (here / "objects").as_uri(),
     }
+
+
+def _keys_url(secrets: Path) -> str:
+    passphrases = [("passphrase", str(secrets / name)) for name in PASSPHRASES]
+    return f"{(secrets / 'keyring.json').as_uri()}?{urlencode(passphrases)}"
 
 
 def _programs(deployment: Deployment, region: Region) -> list[Program]:

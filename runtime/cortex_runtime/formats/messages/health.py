@@ -26,7 +26,10 @@ class ConsolidationReport(Message, frozen=True, kw_only=True):
 
 
 class HealthReport(Message, frozen=True, kw_only=True):
-    """What a node says of itself. `lag` is seconds behind the primary, null when it cannot know."""
+    """What a node says of itself. `lag` is seconds behind the primary, null when it cannot know.
+
+    `damaged_rows` did not open when their slots were loaded; cortexctl key verify looks for such.
+    """
 
     deployment: str
     node: str
@@ -44,6 +47,7 @@ class HealthReport(Message, frozen=True, kw_only=True):
     relationships: int
     pending_relationships: int
     queue: int
+    damaged_rows: int = 0
     consolidation: ConsolidationReport
     kernels: Literal["numpy", "numba"]
     uptime: float

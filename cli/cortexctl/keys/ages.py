@@ -1,0 +1,109 @@
+"""Ages of keys, and the policy of how old each kind may become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from cortex_runtime.client import Client
+from cortex_runtime.formats.keyring import Keyring
+from cortexctl import deployment as deployments
+from cortexctl import durable
+from cortexctl.deployment import Deployment
+from cortexctl.errors import UsageError
+from cortexctl.keys.rotation import versions
+
+Kind = Literal["data", "kek", "root"]
+_AGE = re.compile(r"([0-9]{1,6})([dhms])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+MAX_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """After how many days a key is due: a tenant's data key, its key-encryption key, the root key."""
+
+    data: int = 90
+    kek: int = 365
+    root: int = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """A key in use and its age in days, None when nobody knows it; the root key is of no tenant."""
+
+    kind: Kind
+    tenant: str
+    age: float | None
+
+    def is_older(self, limit: timedelta) -> bool:
+        """Tell whether it has reached an age; of unknown age it has."""
+        return self.age is None or timedelta(days=self.age) >= limit
+
+
+def parse_age(text: str) -> timedelta:
+    """Return an age like 90d, 12h, 30m or 5s. Raises UsageError."""
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text!r} is no age.", why="An age is a number and d, h, m or s.", todo="Say 90d.")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def policy_of(deployment: Deployment) -> Policy:
+    """Return the deployment's policy."""
+    return replace(Policy(), **(deployment.key_policy or {}))
+
+
+def set_policy(deployment: Deployment, wish: dict[str, int | None]) -> Policy:
+    """Keep another policy; what is None stays. Raises UsageError. The caller holds the deployment's lock."""
+    policy = changed_policy(deployment, wish)
+    changed = replace(deployment, key_policy=asdict(policy))
+    durable.write(deployment.directory / "deployment.yaml", deployments.dump(changed).encode())
+    return policy
+
+
+def changed_policy(deployment: Deployment, wish: dict[str, int | None]) -> Policy:
+    """Return the policy with what is wished for. Raises UsageError."""
+    wanted = {kind: days for kind, days in wish.items() if days is not None}
+    for kind, days in wanted.items():
+        if not 1 <= days <= MAX_DAYS:
+            raise UsageError(f"{days} days are no age for a key ({kind}).", todo=f"Choose 1 to {MAX_DAYS}.")
+    return replace(policy_of(deployment), **wanted)
+
+
+def data_key_age(client: Client, tenant: str) -> Aged:
+    """Return the age of a tenant's active data key. Raises ClientError."""
+    active = [one for one in versions(client, tenant) if one.state == "ACTIVE"]
+    return Aged("data", tenant, _days(active[0].activated_at if active else None))
+
+
+def key_ages(client: Client, keyring: Keyring | None, tenants: Iterable[str]) -> list[Aged]:
+    """Return the ages of all keys in use, the root's first. Raises ClientError."""
+    found = [] if keyring is None else [Aged("root", "", _days(keyring.root_made_at))]
+    for tenant in tenants:
+        found.append(data_key_age(client, tenant))
+        if keyring is not None:
+            found.append(kek_age(keyring, tenant))
+    return found
+
+
+def kek_age(keyring: Keyring, tenant: str) -> Aged:
+    """Return the age of a tenant's newest key-encryption key."""
+    keys = keyring.tenants.get(tenant, [])
+    return Aged("kek", tenant, _days(keys[-1].made_at if keys else None))
+
+
+def due(ages: Iterable[Aged], policy: Policy) -> list[Aged]:
+    """Return the keys that have reached the policy's age."""
+    limits = asdict(policy)
+    return [each for each in ages if each.is_older(timedelta(days=limits[each.kind]))]
+
+
+def _days(made_at: str | None) -> float | None:
+    if not made_at:
+        return None
+    age = datetime.now(UTC) - datetime.fromisoformat(made_at)
+    return age / timedelta(days=1)
