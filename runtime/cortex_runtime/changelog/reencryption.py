@@ -10,7 +10,7 @@ from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.security.directory import Directory, UnknownKey
 from cortex_runtime.security.envelope import CannotOpen, Place
 
-ROWS_AT_ONCE = 200
+ROWS_AT_ONCE = 100
 SAMPLE = 100
 _SOME_CONCEPTS = """
     select id, operation, entry from concept where tenant = %s and key_version = %s order by random() limit %s

@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from cortex_runtime.changelog.database import Connection
 from cortex_runtime.formats.framing import framed
@@ -29,11 +27,9 @@ from cortex_runtime.security.envelope import (
     unseal_into,
 )
 from cortex_runtime.security.oidc import IdentityProvider
+from cortex_runtime.security.openedkeys import OpenedKeys, Wrapped
 from cortex_runtime.security.providers import KekProvider
 
-KEPT = 3600.0  # seconds that an opened key is used without having been opened again
-RENEWED_AFTER = 3000.0
-OPENED_AT_ONCE = 16
 USABLE = ("ACTIVE", "DECRYPT_ONLY", "RETIRING")
 CHECK_PLAIN = b"cortexkg check value"
 
@@ -110,16 +106,6 @@ class TenantEntry:
         return kind != "key" or name in self.api_keys
 
 
-class _Wrapped(NamedTuple):
-    """A wrapped key, and what it is."""
-
-    tenant: str
-    kind: str
-    version: int
-    kek_version: int
-    wrapped: bytes
-
-
 class UnknownKey(LookupError):
     """A version that this node does not know, or may not use."""
 
@@ -132,12 +118,10 @@ class Directory:
     """Tenants, their API keys and data keys, and the sessions that ended early."""
 
     def __init__(self, provider: KekProvider, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._provider, self._clock = provider, clock
+        self._provider, self._keys = provider, OpenedKeys(provider, clock)
         self._version = 0
         self._tenants: dict[str, TenantEntry] = {}
         self._denied: frozenset[str] = frozenset()
-        self._opened: dict[_Wrapped, tuple[bytes, float]] = {}
-        self._opening = threading.Lock()
         self._shut: dict[str, str] = {}
 
     @property
@@ -198,8 +182,7 @@ class Directory:
             for name, tier, state, epoch, kek_version, index_key, *quota in tenants
         }  # fmt: skip
         self._denied = frozenset(row[0] for row in denied)
-        known = set(self._wrapped())
-        self._opened = {each: kept for each, kept in list(self._opened.items()) if each in known}
+        self._keys.keep(set(self._wrapped()))
         assert row is not None
         self._version = row[0]
         if (
@@ -236,7 +219,7 @@ class Directory:
     def index_key(self, tenant: str) -> bytes:
         """Return the key (32 bytes) of a tenant's record ids. Raises UnknownKey or KeyringError."""
         entry = self._tenant(tenant)
-        return self._open(tenant, "index-key", 0, entry.kek_version, entry.index_key)
+        return self._keys.open(Wrapped(tenant, "index-key", 0, entry.kek_version, entry.index_key))
 
     @property
     def shut(self) -> dict[str, str]:
@@ -254,9 +237,9 @@ class Directory:
 
     def why_shut(self, tenant: str, key: WrappedKey) -> str | None:
         """Return why a version's check value does not open, None when it does; call it from a thread."""
-        wrapped = _Wrapped(tenant, "data-key", key.version, key.kek_version, key.wrapped)
+        wrapped = Wrapped(tenant, "data-key", key.version, key.kek_version, key.wrapped)
         try:
-            plain = unseal(self._unwrap(wrapped), _check_place(tenant, key.version), key.check_value)
+            plain = unseal(self._keys.unwrap(wrapped), _check_place(tenant, key.version), key.check_value)
         except (CannotOpen, KeyringError) as error:
             return str(error)
         return None if plain == CHECK_PLAIN else "its check value is another"
@@ -266,32 +249,13 @@ class Directory:
         return [version for version, key in self._tenant(tenant).data_keys.items() if self.opens(tenant, key)]
 
     def renew_keys(self) -> None:
-        """Open what is not open yet, or was long ago, and see which tenants are shut; call it from a thread.
-
-        What does not open stays as it was, for as long as it may be kept.
-        """
-        with self._opening:
-            why = ""
-            try:
-                self._provider.renew()
-            except KeyringError as error:
-                why = str(error)
-            stale = self._clock() - RENEWED_AFTER
-            wanted = [
-                each for each in self._wrapped() if self._opened.get(each, (b"", stale - 1))[1] <= stale
-            ]
-            if self._provider.is_quick:
-                failed = dict(filter(None, map(self._renew, wanted)))
-            else:
-                with ThreadPoolExecutor(OPENED_AT_ONCE, "keys") as pool:
-                    failed = dict(filter(None, pool.map(self._renew, wanted)))
-            self._shut = {
-                each.tenant: why or reason
-                for each, reason in failed.items()
-                if each.tenant in self._tenants
-                and each.version in (0, self._tenants[each.tenant].active_version)
-                and not self._kept(each)
-            }
+        """Open what is not open yet, or was long ago, and see who is shut; call it from a thread."""
+        failed = self._keys.renew(list(self._wrapped()))
+        self._shut = {
+            each.tenant: why
+            for each, why in failed.items()
+            if each.tenant in self._tenants and each.version in (0, self._tenants[each.tenant].active_version)
+        }
 
     def make_data_key(self, tenant: str, version: int) -> tuple[int, bytes, bytes]:
         """Return key-encryption key's version, wrapped key and check value of a new data key.
@@ -311,7 +275,7 @@ class Directory:
         """
         if self._provider.newest(tenant) == kek_version:
             return kek_version, wrapped
-        key = self._unwrap(_Wrapped(tenant, kind, version, kek_version, wrapped))
+        key = self._keys.unwrap(Wrapped(tenant, kind, version, kek_version, wrapped))
         return self._provider.wrap(tenant, kind, version, key)
 
     def make_index_key(self, tenant: str) -> tuple[int, bytes]:
@@ -330,44 +294,17 @@ class Directory:
             raise KeyDestroyed
         if key is None or not key.usable:
             raise UnknownKey(f"tenant {tenant} has no usable key version {version} here")
-        return self._open(tenant, "data-key", version, key.kek_version, key.wrapped)
+        return self._keys.open(Wrapped(tenant, "data-key", version, key.kek_version, key.wrapped))
 
-    def _open(self, tenant: str, kind: str, version: int, kek_version: int, wrapped: bytes) -> bytes:
-        each = _Wrapped(tenant, kind, version, kek_version, wrapped)
-        if not self._kept(each):
-            if not self._provider.is_quick:
-                raise KeyringError(f"a key of tenant {tenant} is not open here")
-            self._opened[each] = self._unwrap(each), self._clock()
-        return self._opened[each][0]
-
-    def _kept(self, each: _Wrapped) -> bool:
-        """Tell whether a key is open, and was opened less than an hour ago; else it is forgotten."""
-        known = self._opened.get(each)
-        if known is not None and self._clock() - known[1] >= KEPT:
-            del self._opened[each]
-            return False
-        return known is not None
-
-    def _renew(self, each: _Wrapped) -> tuple[_Wrapped, str] | None:
-        """Open a key; return why it does not open, None when it does."""
-        try:
-            self._opened[each] = self._unwrap(each), self._clock()
-        except (KeyringError, CannotOpen) as error:
-            return each, str(error)
-        return None
-
-    def _unwrap(self, each: _Wrapped) -> bytes:
-        return self._provider.unwrap(*each)
-
-    def _wrapped(self) -> Iterator[_Wrapped]:
+    def _wrapped(self) -> Iterator[Wrapped]:
         """Yield all wrapped keys that may be used."""
         for tenant, entry in self._tenants.items():
             if entry.has_left:
                 continue
-            yield _Wrapped(tenant, "index-key", 0, entry.kek_version, entry.index_key)
+            yield Wrapped(tenant, "index-key", 0, entry.kek_version, entry.index_key)
             for key in entry.data_keys.values():
                 if key.usable:
-                    yield _Wrapped(tenant, "data-key", key.version, key.kek_version, key.wrapped)
+                    yield Wrapped(tenant, "data-key", key.version, key.kek_version, key.wrapped)
 
 
 _TENANTS = """

@@ -14,7 +14,6 @@ from moto import mock_aws
 from cortex_runtime.formats.keyring import KeyringError, new_keyring, parse
 from cortex_runtime.formats.kms import alias
 from cortex_runtime.security.directory import (
-    KEPT,
     Directory,
     KeyDestroyed,
     Quota,
@@ -25,6 +24,7 @@ from cortex_runtime.security.directory import (
 from cortex_runtime.security.envelope import CannotOpen, Place
 from cortex_runtime.security.keyring import KeyringFile
 from cortex_runtime.security.kms import Kms
+from cortex_runtime.security.openedkeys import KEPT
 from cortex_runtime.security.providers import KekProvider, check, open_provider
 from cortexctl.keys import kms as making
 

@@ -81,7 +81,8 @@ create or replace function reencrypt(
     p_slot smallint, p_node text, p_token bigint, p_tenant text, p_version int,
     c_ids bytea[], c_operations bigint[], c_entries bytea[], r_edges bytea[], r_before bytea[], r_entries bytea[]
 ) returns bigint
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp
+    set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     edges bigint;
     total bigint;
@@ -98,16 +99,22 @@ begin
     if found then
         raise exception 'an entry is under another version' using errcode = 'CX003';
     end if;
-    update concept set key_version = p_version, entry = anew.entry
-        from unnest(c_ids, c_operations, c_entries) as anew (id, operation, entry)
-        where concept.slot = p_slot and concept.tenant = p_tenant and concept.id = anew.id
-          and concept.operation = anew.operation and concept.key_version <> p_version;
+    -- Each row is looked up by its key, and then changed by its place: joined with the arrays the other way round, as the
+    -- planner may think best, this takes a second.
+    update concept set key_version = p_version, entry = found.entry
+        from (select place, anew.entry from unnest(c_ids, c_operations, c_entries) as anew (id, operation, entry)
+              cross join lateral (select ctid as place from concept
+                  where slot = p_slot and tenant = p_tenant and concept.id = anew.id
+                    and concept.operation = anew.operation and key_version <> p_version limit 1) as is_there) as found
+        where concept.ctid = found.place;
     get diagnostics total = row_count;
-    update relationship set key_version = p_version, entry = anew.entry
-        from unnest(r_edges, r_before, r_entries) as anew (edge, before, entry)
-        where relationship.slot = p_slot and relationship.tenant = p_tenant
-          and relationship.source = substr(edge, 1, 16) and relationship.type = substr(edge, 17, 16)
-          and relationship.target = substr(edge, 33, 16) and relationship.entry = anew.before;
+    update relationship set key_version = p_version, entry = found.entry
+        from (select place, anew.entry from unnest(r_edges, r_before, r_entries) as anew (edge, before, entry)
+              cross join lateral (select ctid as place from relationship
+                  where slot = p_slot and tenant = p_tenant and source = substr(edge, 1, 16)
+                    and type = substr(edge, 17, 16) and target = substr(edge, 33, 16)
+                    and relationship.entry = anew.before limit 1) as is_there) as found
+        where relationship.ctid = found.place;
     get diagnostics edges = row_count;
     return total + edges;
 end
