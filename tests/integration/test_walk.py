@@ -108,10 +108,30 @@ def test_after_a_rotation_all_new_writes_use_the_new_key(running: Running, tenan
     running.run("concept", "put", tenant, "after", "written under the second key")
     assert rotated["version"] == 2
     with running.tenant(tenant) as client:
-        assert get(client, tenant, "before").key_version == 1
         assert get(client, tenant, "after").key_version == 2
+
+        def sealed_anew() -> None:
+            assert get(client, tenant, "before").key_version == 2
+
+        eventually(sealed_anew)
     states = {key["version"]: key["state"] for key in running.json("key", "list", tenant)}
-    assert states == {1: "DECRYPT_ONLY", 2: "ACTIVE"}
+    assert states[1] in ("DECRYPT_ONLY", "RETIRING")
+    assert states[2] == "ACTIVE"
+
+
+def test_what_wraps_keys_is_rotated_and_every_region_opens_all(running: Running, tenant: str) -> None:
+    running.run("concept", "put", tenant, "a", "written before")
+    done = running.json("key", "rotate", "--tenant", tenant, "--kek")
+    assert (done["kek_version"], done["kept"]) == (2, [])
+    running.json("key", "rotate", "--root")
+    verified = running.json("key", "verify", "--tenant", tenant)
+    assert {one["region"] for one in verified} == {region.name for region in running.deployment.regions}
+    assert all(one["check_value"] and one["tried"] == one["opened"] for one in verified)
+    assert [key["kek_version"] for key in running.json("key", "list", tenant)] == [2]
+    refused = running.run("key", "retire", "--tenant", tenant, "--version", "1", "--yes", expect=5)
+    assert "is ACTIVE" in refused.stderr
+    assert "Nothing to do" in running.run("key", "rotate", "--older-than", "400d").stderr
+    assert running.json("concept", "get", tenant, "a")["text"] == "written before"
 
 
 def test_the_audit_trail_has_who_did_what_from_where(running: Running, tenant: str) -> None:

@@ -20,6 +20,7 @@ Kind = Literal["data", "kek", "root"]
 _AGE = re.compile(r"([0-9]{1,6})([dhms])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 MAX_DAYS = 3650
+MOST_SEALS = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,15 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """A key in use and its age in days, None when nobody knows it; the root key is of no tenant."""
+    """A key in use and its age in days, None when nobody knows it; the root key is of no tenant.
+
+    `seals` is how often a data key has sealed.
+    """
 
     kind: Kind
     tenant: str
     age: float | None
+    seals: int = 0
 
     def is_older(self, limit: timedelta) -> bool:
         """Tell whether it has reached an age; of unknown age it has."""
@@ -77,7 +82,9 @@ def changed_policy(deployment: Deployment, wish: dict[str, int | None]) -> Polic
 def data_key_age(client: Client, tenant: str) -> Aged:
     """Return the age of a tenant's active data key. Raises ClientError."""
     active = [one for one in versions(client, tenant) if one.state == "ACTIVE"]
-    return Aged("data", tenant, _days(active[0].activated_at if active else None))
+    if not active:
+        return Aged("data", tenant, None)
+    return Aged("data", tenant, _days(active[0].activated_at), active[0].seals)
 
 
 def key_ages(client: Client, keyring: Keyring | None, tenants: Iterable[str]) -> list[Aged]:
@@ -97,9 +104,9 @@ def kek_age(keyring: Keyring, tenant: str) -> Aged:
 
 
 def due(ages: Iterable[Aged], policy: Policy) -> list[Aged]:
-    """Return the keys that have reached the policy's age."""
-    limits = asdict(policy)
-    return [each for each in ages if each.is_older(timedelta(days=limits[each.kind]))]
+    """Return the keys that have reached the policy's age, or have sealed as often as a key may."""
+    limits = {kind: timedelta(days=days) for kind, days in asdict(policy).items()}
+    return [each for each in ages if each.seals >= MOST_SEALS or each.is_older(limits[each.kind])]
 
 
 def _days(made_at: str | None) -> float | None:

@@ -108,8 +108,7 @@ def await_reencryption(client: Client, tenant: str, *, told: Callable[[str], Non
 
 
 def _rows_under_older(client: Client, tenant: str) -> int:
-    rows = ("concept", "relationship")
-    return sum(use.uses for use in ledger(client, tenant) if use.part in rows and use.state != "ACTIVE")
+    return sum(key.rows for key in versions(client, tenant) if key.state != "ACTIVE")
 
 
 def _retirable(client: Client, tenant: str, version: int | None) -> list[KeyVersion]:

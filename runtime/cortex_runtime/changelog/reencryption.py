@@ -11,13 +11,17 @@ from cortex_runtime.security.directory import Directory, UnknownKey
 from cortex_runtime.security.envelope import CannotOpen, Place
 
 ROWS_AT_ONCE = 100
-SAMPLE = 100
+SAMPLE, SPREAD = 100, 2
+_COUNT = """
+    select coalesce(sum(rows), 0)::bigint from key_rows where tenant = %s and version = %s and part = %s
+"""
 _SOME_CONCEPTS = """
-    select id, operation, entry from concept where tenant = %s and key_version = %s order by random() limit %s
+    select id, operation, entry from concept
+    where tenant = %s and key_version = %s and random() < %s limit %s
 """
 _SOME_EDGES = """
-    select source || type || target, 0, entry from relationship where tenant = %s and key_version = %s
-    order by random() limit %s
+    select source || type || target, 0, entry from relationship
+    where tenant = %s and key_version = %s and random() < %s limit %s
 """
 
 
@@ -63,8 +67,12 @@ async def fetch_edges(
 async def fetch_sample(connection: Connection, tenant: str, version: int) -> list[Row]:
     """Return some of a tenant's rows that a version seals, other ones each time."""
     found = []
-    for query in (_SOME_CONCEPTS, _SOME_EDGES):
-        cursor = await connection.execute(query, [tenant, version, SAMPLE], binary=True)
+    for part, query in (("concept", _SOME_CONCEPTS), ("relationship", _SOME_EDGES)):
+        row = await (await connection.execute(_COUNT, [tenant, version, part])).fetchone()
+        share = (
+            SPREAD * SAMPLE / max(1, row[0] if row else 0)
+        )  # of all, so that not always the first are taken
+        cursor = await connection.execute(query, [tenant, version, share, SAMPLE], binary=True)
         found += [Row(*row) for row in await cursor.fetchall()]
     return found
 

@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,6 +123,7 @@ class Directory:
         self._tenants: dict[str, TenantEntry] = {}
         self._denied: frozenset[str] = frozenset()
         self._shut: dict[str, str] = {}
+        self._seals: Counter[tuple[str, int]] = Counter()
 
     @property
     def version(self) -> int:
@@ -198,7 +199,13 @@ class Directory:
     def seal(self, place: Place, plain: bytes) -> bytes:
         """Seal under the tenant's active data key. Raises UnknownKey."""
         version = self._tenant(place.tenant).active_version
+        self._seals[place.tenant, version] += 1
         return seal(self._data_key(place.tenant, version), version, place, plain)
+
+    def take_seals(self) -> Counter[tuple[str, int]]:
+        """Return how often each version of each tenant's key has sealed since this was last asked."""
+        taken, self._seals = self._seals, Counter()
+        return taken
 
     def unseal(self, place: Place, sealed: bytes) -> bytes:
         """Open a record of a tenant. Raises CannotOpen or UnknownKey."""
@@ -206,6 +213,7 @@ class Directory:
 
     def seal_into(self, place: Place, version: int, plain: memoryview, out: memoryview) -> None:
         """Seal a big record by a version into `out` (see envelope.seal_into). Raises UnknownKey."""
+        self._seals[place.tenant, version] += 1
         seal_into(self._data_key(place.tenant, version), version, place, plain, out)
 
     def unseal_into(self, place: Place, sealed: memoryview, out: memoryview) -> None:

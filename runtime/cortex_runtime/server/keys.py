@@ -49,7 +49,11 @@ _KEYS = f"""
            to_char(activated_at at time zone 'UTC', {TIME}),
            array(select region from key_proof p
                  where p.tenant = k.tenant and p.version = k.version order by region),
-           (select count(*) from concept c where c.tenant = k.tenant and c.key_version = k.version)
+           (select coalesce(sum(rows) filter (where part = 'concept'), 0)::bigint from key_rows r
+            where r.tenant = k.tenant and r.version = k.version),
+           (select coalesce(sum(rows), 0)::bigint from key_rows r
+            where r.tenant = k.tenant and r.version = k.version),
+           coalesce((select seals from key_seals s where s.tenant = k.tenant and s.version = k.version), 0)
     from data_key k where tenant = %s and (%s::int is null or version = %s) order by version
 """  # noqa: S608
 

@@ -169,9 +169,16 @@ class _Node:
         await self._service.replica.stop()
 
     async def _tell_key_use(self, use: Mapping[tuple[str, int], int]) -> None:
-        """Say which versions of keys this node's snapshots need: none of those is destroyed."""
-        name = self._config.name
+        """Say which versions of keys this node's snapshots need, and how often each has sealed here."""
+        name, seals = self._config.name, self._service.directory.take_seals()
         async with self._primary.connection(5.0) as connection, connection.transaction():
+            await connection.execute(
+                "insert into key_seals as known (tenant, version, seals)"
+                " select * from unnest(%s::text[], %s::int[], %s::bigint[]) as more (tenant, version, seals)"
+                " order by tenant, version"
+                " on conflict (tenant, version) do update set seals = known.seals + excluded.seals",
+                [[key[0] for key in seals], [key[1] for key in seals], list(seals.values())],
+            )
             await connection.execute("delete from key_use where node = %s", [name])
             await connection.execute(
                 "insert into key_use (node, tenant, version, snapshots)"

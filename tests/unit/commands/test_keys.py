@@ -46,6 +46,8 @@ def test_a_key_is_due_at_the_age_of_its_kind_and_when_nobody_knows_its_age() -> 
         ("data", "old"), ("kek", "unknown"), ("root", ""),
     ]  # fmt: skip
     assert keys.due(ages[:1], Policy(data=89)) == ages[:1]
+    worn = [Aged("data", "acme", 1.0, seals=2**31 - 1), Aged("data", "other", 1.0, seals=2**31)]
+    assert keys.due(worn, Policy()) == worn[1:]
 
 
 def test_the_age_of_a_key_encryption_key_is_that_of_its_newest_version() -> None:

@@ -126,6 +126,17 @@ def version_of(node: Node) -> int:
     return next(version for version, state in states(node).items() if state == "ACTIVE")
 
 
+def test_how_often_a_version_has_sealed_is_told(node: Node, cortex: str) -> None:
+    version = rotate(node)
+    fill(node, cortex, 100)
+
+    def seals() -> int:
+        found = node.operator("GET", "/v1/tenants/acme/keys")
+        return next(int(key["seals"]) for key in found if key["version"] == version)
+
+    assert eventually(seals, node) >= 200  # each concept and its relationship; a change, an answer
+
+
 def test_a_snapshot_that_a_node_tells_of_keeps_its_version(node: Node, cortex: str) -> None:
     fill(node, cortex, 10)
     old, _ = version_of(node), rotate(node)

@@ -52,6 +52,14 @@ create table if not exists key_use (
 );
 create table if not exists key_use_told (node text primary key, at timestamptz not null);
 
+-- How often each version has sealed, as the nodes said: about, since one that is killed loses what it had not said yet.
+create table if not exists key_seals (
+    tenant text not null,
+    version int not null,
+    seals bigint not null,
+    primary key (tenant, version)
+);
+
 -- Backups that are kept, and which versions of which tenants' keys their rows need, wrapped by which version of the
 -- key-encryption key. Whoever makes one says so.
 create table if not exists backup (

@@ -11,7 +11,10 @@ from cortex_runtime.formats.messages.base import Message
 
 
 class KeyVersion(Message, frozen=True, kw_only=True):
-    """A version of a tenant's data key. `proven` names the regions that opened its check value."""
+    """A version of a tenant's data key. `proven` names the regions that opened its check value.
+
+    `rows` are those of concepts and relationships that it seals; `seals` is how often it has, about.
+    """
 
     version: int
     state: Literal["PENDING", "ACTIVE", "DECRYPT_ONLY", "RETIRING", "DESTROYED"]
@@ -20,6 +23,8 @@ class KeyVersion(Message, frozen=True, kw_only=True):
     activated_at: str | None
     proven: list[str]
     concepts: int
+    rows: int
+    seals: int
 
 
 class LedgerEntry(Message, frozen=True, kw_only=True):
