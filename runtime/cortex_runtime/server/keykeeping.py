@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -27,7 +28,7 @@ from cortex_runtime.server.retiring import destroy, lock_keys, needed_for
 if TYPE_CHECKING:
     from cortex_runtime.server.service import Service
 
-PERIOD = 1.0
+PERIOD, PERIOD_BEFORE_READY = 1.0, 0.1
 CALL_TIMEOUT = 3.0
 PAUSE = 0.5  # times a batch's own time: so it takes two thirds of the time at most
 RENEW_PERIOD = 30.0
@@ -51,21 +52,30 @@ class KeyKeeper:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._proved: set[tuple[str, bytes]] = set()
+        self._told: set[tuple[str, bytes]] = set()
         self._renewed = (0, 0.0)
         self._clean: set[tuple[str, str, int]] = set()  # nothing more comes under an old version
         self._destroys_at = time.monotonic() + DESTROY_PERIOD
 
     async def run(self) -> None:
-        """Keep keys until it is cancelled."""
+        """Keep keys until it is cancelled. Re-encryption may take long: the rest does not wait for it."""
+        await asyncio.gather(
+            self._repeat(self._prove), self._repeat(self._reencrypt, self._retire, self._destroy)
+        )
+
+    async def _repeat(self, *steps: Callable[[], Awaitable[None]]) -> None:
         while True:
-            for step in (self._prove, self._reencrypt, self._retire, self._destroy):
+            pause = PERIOD if self._service.replica.keys_proven else PERIOD_BEFORE_READY
+            for step in steps:
                 try:
                     await step()
                 except (Unavailable, psycopg.Error, NotOwner, UnknownKey, KeyringError) as error:
                     log.warning("keys not kept", step=step.__name__, why=str(error))
+                    pause = PERIOD
                 except Exception:  # whatever it is, the next round must come
                     log.exception("keys not kept", step=step.__name__)
-            await asyncio.sleep(PERIOD)
+                    pause = PERIOD
+            await asyncio.sleep(pause)
 
     async def _prove(self) -> None:
         """Open all keys, and say which versions this region has opened; before that the node is not ready.
@@ -109,7 +119,8 @@ class KeyKeeper:
                 if key.state != "DESTROYED" and (tenant, key.wrapped) not in self._proved:
                     if directory.opens(tenant, key):
                         found.append((tenant, key.version, key.wrapped))
-                    else:
+                    elif (tenant, key.wrapped) not in self._told:
+                        self._told.add((tenant, key.wrapped))
                         log.error("version does not open", tenant=tenant, version=key.version)
         return found
 

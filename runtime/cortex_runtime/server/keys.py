@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 PROOFS_NEEDED = 2
 LEDGER_TIMEOUT = 30.0
+_PATIENT = (
+    "set local idle_in_transaction_session_timeout = '3s'"  # KMS takes longer than an idle owner is granted
+)
 _WRAPPED = """
     select 'index-key', 0, kek_version, index_key from tenant where name = %s
     union all select 'data-key', version, kek_version, wrapped from data_key
@@ -71,6 +74,7 @@ async def make_key(service: Service, request: Request) -> bytes:
     async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
         await tenant_of(connection, request)
         await lock_keys(connection, tenant)
+        await connection.execute(_PATIENT)
         versions = await _keys(connection, tenant)
         pending = [key for key in versions if key.state == "PENDING"]
         version = pending[0].version if pending else versions[-1].version + 1
@@ -171,6 +175,7 @@ async def rewrap_keys(service: Service, request: Request) -> bytes:
     async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
         await tenant_of(connection, request)
         await lock_keys(connection, tenant)
+        await connection.execute(_PATIENT)
         rows = await (await connection.execute(_WRAPPED, [tenant, tenant], binary=True)).fetchall()
         try:
             anew = [await asyncio.to_thread(service.directory.rewrap, tenant, *row) for row in rows]

@@ -123,6 +123,21 @@ def test_a_key_version_that_is_not_the_active_one_is_refused(database: psycopg.C
     assert refusal.value.sqlstate == "CX003"
 
 
+def test_another_version_becomes_active_only_after_the_appends_in_flight(
+    database: psycopg.Connection, database_port: int
+) -> None:
+    own(database)
+    alone = "select pg_advisory_xact_lock(hashtext('keys'), hashtext(%s))"
+    with psycopg.connect(f"host=127.0.0.1 port={database_port} user=cortex dbname=cortexkg") as in_flight:
+        append(in_flight)
+        database.execute("set lock_timeout = '200ms'")
+        with pytest.raises(errors.LockNotAvailable):
+            database.execute(alone, ["acme"])
+        database.execute(alone, ["other"])  # no other tenant waits
+        in_flight.commit()
+    database.execute(alone, ["acme"])
+
+
 def test_taking_a_slot_waits_for_an_append_in_flight(
     database: psycopg.Connection, database_port: int
 ) -> None:
