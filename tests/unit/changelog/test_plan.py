@@ -16,6 +16,7 @@ from cortex_runtime.columns import Cortex, CortexSettings
 from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.formats.messages import BatchRequest, BatchResponse
 from cortex_runtime.security.directory import Directory, Quota, TenantEntry, WrappedKey
+from cortex_runtime.security.envelope import OVERHEAD
 from cortex_runtime.security.keyring import KeyringFile
 
 
@@ -133,5 +134,7 @@ def test_the_database_is_told_each_version_that_anything_is_sealed_by(directory:
     applied(slot, planned(slot, [[put("a")]], directory))
     plan = planned(slot, [[{"op": "delete", "id": "a"}]], directory)
     assert (plan.concepts, plan.relationships) == ({}, {})
+    later = b"\0\1" + (2).to_bytes(4, "big") + bytes(OVERHEAD)  # another version came while it was planned
+    plan.sealed_answers = dict.fromkeys(plan.sealed_answers, later)
     told = [each.obj for each in plan.parameters("node") if isinstance(each, Jsonb)]
-    assert [{"tenant": "acme", "version": 1}] in told
+    assert [{"tenant": "acme", "version": 1}, {"tenant": "acme", "version": 2}] in told
