@@ -75,13 +75,16 @@ class Rows:
         """Return what is in a row, None when it is damaged. Raises UnknownKey of one that is new."""
         try:
             return self._directory.unseal(place, sealed)
-        except CannotOpen:
-            pass
-        except UnknownKey:
+        except CannotOpen as error:
+            why = str(error)
+        except UnknownKey as error:
             if key_version_of(sealed) in await self._existing():
                 raise
+            why = str(error)
         self.damaged += 1
-        log.error("row does not open", table=place.table, tenant=place.tenant, record=place.record.hex())
+        log.error(
+            "row does not open", table=place.table, tenant=place.tenant, record=place.record.hex(), why=why
+        )
         return None
 
     async def _existing(self) -> set[int]:

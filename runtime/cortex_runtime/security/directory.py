@@ -111,7 +111,10 @@ class UnknownKey(LookupError):
 
 
 class KeyDestroyed(CannotOpen):
-    """A record of a version that was destroyed: to a client it is like any that does not open."""
+    """A record of a version that was destroyed. Operators are told; clients see one that does not open."""
+
+    def __init__(self, tenant: str, version: int) -> None:
+        ValueError.__init__(self, f"version {version} of tenant {tenant}'s key is destroyed")
 
 
 class Directory:
@@ -299,7 +302,7 @@ class Directory:
     def _data_key(self, tenant: str, version: int) -> bytes:
         key = self._tenant(tenant).data_keys.get(version)
         if key is not None and key.state == "DESTROYED":
-            raise KeyDestroyed
+            raise KeyDestroyed(tenant, version)
         if key is None or not key.usable:
             raise UnknownKey(f"tenant {tenant} has no usable key version {version} here")
         return self._keys.open(Wrapped(tenant, "data-key", version, key.kek_version, key.wrapped))

@@ -226,7 +226,7 @@ def test_a_version_of_the_key_that_is_gone_closes_what_it_sealed(
     keys._tenants["acme"] = replace(
         entry, data_keys={1: replace(entry.data_keys[1], state="DESTROYED"), 2: newer}
     )
-    with pytest.raises(SnapshotDamagedError, match="no usable key version 1"):
+    with pytest.raises(SnapshotDamagedError, match="version 1 of tenant acme's key is destroyed"):
         open_newest(snapshots)
     second = replace(SECOND, key_version=2)
     write(snapshots, second)
