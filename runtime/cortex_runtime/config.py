@@ -78,6 +78,11 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
         """Return the base URL that other nodes use."""
         return f"https://{self.host}:{self.port}"
 
+    @property
+    def spool(self) -> Path:
+        """Return the directory for audit events that the database does not have yet, beside the snapshots."""
+        return self.snapshots.with_name(f"{self.snapshots.name}.audit")
+
 
 def read(path: Path) -> NodeConfig:
     """Read a configuration. Raises ConfigError."""

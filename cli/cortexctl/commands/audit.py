@@ -12,7 +12,7 @@ from cortexctl.render import Output
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True)
 
-COLUMNS = ("at", "tenant", "actor", "action", "resource", "result", "reason", "address", "request_id")
+COLUMNS = ("time", "tenant", "actor", "action", "resource", "result", "reason", "ip", "request_id")
 
 
 @app.callback()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-import uuid
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -43,7 +43,7 @@ class Application:
             return
         begun = time.perf_counter()
         headers = scope.headers
-        request_id = (headers.get("x-request-id") or uuid.uuid4().hex)[:64]
+        request_id = (headers.get("x-request-id") or secrets.token_hex(8))[:64]
         route, request = NOWHERE, None
         names: dict[str, str] = {}
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psycopg.types.json import Jsonb
-
 from cortex_runtime.changelog.database import Connection
+from cortex_runtime.formats.audit import pack
+from cortex_runtime.security import audit
 from cortex_runtime.security.directory import WrappedKey
 from cortex_runtime.server.errors import RequestError
 
@@ -21,7 +21,7 @@ TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\''
 async def changed(connection: Connection, service: Service, request: Request) -> None:
     """Tell all nodes that the directory changed, and write the event, in the same transaction."""
     await connection.execute("update directory set version = version + 1")
-    await connection.execute("select audit_append(%s)", [Jsonb([service.event(request, "done")])])
+    await audit.append(connection, pack(service.config.name, [service.event(request, "done")]))
 
 
 async def prove(connection: Connection, service: Service, tenant: str, version: int) -> None:

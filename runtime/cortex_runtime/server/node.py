@@ -29,10 +29,11 @@ from cortex_runtime.columns.kernels import KernelsError, chosen
 from cortex_runtime.config import NodeConfig
 from cortex_runtime.formats.tokens import Verifier
 from cortex_runtime.objectstore import open_store
-from cortex_runtime.security.audit import AuditBuffer
+from cortex_runtime.security.audit import AuditLog, Pseudonyms
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
 from cortex_runtime.security.keyring import KeyringFile
+from cortex_runtime.security.spool import Spool
 from cortex_runtime.server.app import Application
 from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
@@ -62,12 +63,13 @@ def serve(path: Path) -> int:
     try:
         kernels = chosen()  # loads or compiles them: nothing is compiled while requests wait
         config = configuration.read(path)
-    except (configuration.ConfigError, KernelsError) as error:
+        node = _Node(config)
+    except (configuration.ConfigError, KernelsError, OSError) as error:
         log.error("not started", why=str(error))  # noqa: TRY400 - the reason is what was asked for, not our stack
         return 2
     structlog.contextvars.bind_contextvars(node=config.name)
     log.info("kernels chosen", kernels=kernels.name)
-    return uvloop.run(_Node(config).run())
+    return uvloop.run(node.run())
 
 
 class _Node:
@@ -85,12 +87,16 @@ class _Node:
             directory=directory, heartbeat=self._heartbeat, snapshots=snapshots,
         )  # fmt: skip
         self._snapshotting = Snapshotting(snapshots, replica)
+        signing_key = config.tokens.signing_key.read_bytes()
         self._service = Service(
             config=config, directory=directory, replica=replica, contents=Contents(directory),
             encoder=Encoder(), primary=self._primary, local=self._local,
-            forwarder=Forwarder(config.tls, config.name), audit=AuditBuffer(self._primary),
-            metrics=Metrics(replica),
-            signing_key=config.tokens.signing_key.read_bytes(), started=time.monotonic(),
+            forwarder=Forwarder(config.tls, config.name),
+            audit=AuditLog(
+                config.name, self._primary, Spool(config.spool), lambda name: name in directory.tenants
+            ),
+            pseudonyms=Pseudonyms(directory, signing_key), metrics=Metrics(replica),
+            signing_key=signing_key, started=time.monotonic(),
         )  # fmt: skip
         verifier = Verifier(
             {
@@ -112,6 +118,7 @@ class _Node:
         serving = asyncio.create_task(server.serve())
         self._heartbeat.start()
         self._service.replica.start()
+        self._service.audit.start()
         snapshotting = asyncio.create_task(self._snapshotting.run())
         background = [
             asyncio.create_task(task) for task in (self._maintain(), Consolidator(self._service).run())

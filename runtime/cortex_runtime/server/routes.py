@@ -62,7 +62,7 @@ def _of_operators() -> list[Route]:
         route("POST", f"{_TENANT}/keys/{{version}}/activate", "key.rotate", keys.activate_key,
               "Seal with a proven data key from now on", gives=m.KeyVersion, **changed),
         route("GET", "/v1/audit", "audit.trail", auditing.audit_trail, "Read the audit log",
-              gives=list[m.AuditEvent], query=("tenant", "actor", "action", "result", "since", "limit")),
+              gives=list[m.AuditEvent], query=("tenant", *auditing.FILTERS, "since", "until", "limit")),
         route("GET", "/v1/health", "health", operations.health, "This node's report",
               gives=m.HealthReport, audited=False, query=("hashes",)),
         route("GET", "/metrics", "metrics", operations.metrics, "This node's metrics", audited=False),

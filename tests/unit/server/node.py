@@ -9,12 +9,12 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -25,6 +25,7 @@ from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.formats.tokens import mint_operator_token
 from cortexctl.platforms.local import certificates
 
+T = TypeVar("T")
 REGION, PATIENCE = "eu-west", 30.0
 TENANTS = ("acme", "other")
 
@@ -110,10 +111,14 @@ class Node:
         return self._as_operator("GET", "/metrics", b"").text
 
     def _as_operator(self, method: str, path: str, content: bytes) -> httpx.Response:
-        token = mint_operator_token((self.directory / "operator-token.key").read_bytes(), "ada")
-        answer = self._send(method, path, token, content)
+        answer = self.as_operator(method, path, content)
         assert answer.status_code == 200, answer.text
         return answer
+
+    def as_operator(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
+        """Return the answer to an operator's request, whatever it is."""
+        token = mint_operator_token((self.directory / "operator-token.key").read_bytes(), "ada")
+        return self._send(method, path, token, content)
 
     def send(
         self, method: str, path: str, body: Any = None, *, tenant: str = "acme", cortex: str = "main"
@@ -171,6 +176,18 @@ class Node:
             "tokens": {"signing_key": here["node-token.key"], "signing_public": here["node-token.pub"],
                        "operator_public": here["operator-token.pub"]},
         }  # fmt: skip
+
+
+def eventually(check: Callable[[], T]) -> T:
+    """Return what `check` returns, once it does not fail."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return check()
+        except (AssertionError, LookupError, StopIteration):
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.05)
 
 
 @contextmanager
