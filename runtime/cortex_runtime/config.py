@@ -69,6 +69,7 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
     database: DatabaseConfig
     tokens: TokenConfig
     keyring: Path
+    checkpoint_key: Path  # PEM: signs the heads of the tenants' audit logs
     log: Path
     snapshots: Path  # directory of this node's own
     objects: str | None = None  # URL of its region's object store (see objectstore)

@@ -27,6 +27,7 @@ from cortex_runtime.changelog.snapshotting import Snapshotting
 from cortex_runtime.columns import Encoder
 from cortex_runtime.columns.kernels import KernelsError, chosen
 from cortex_runtime.config import NodeConfig
+from cortex_runtime.formats.checkpoint import Signer, key_name_of
 from cortex_runtime.formats.tokens import Verifier
 from cortex_runtime.objectstore import open_store
 from cortex_runtime.security.audit import AuditLog, Pseudonyms
@@ -34,12 +35,14 @@ from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
 from cortex_runtime.security.keyring import KeyringFile
 from cortex_runtime.security.spool import Spool
+from cortex_runtime.server.anchoring import Anchoring
 from cortex_runtime.server.app import Application
 from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.forwarding import Forwarder
 from cortex_runtime.server.metrics import Metrics
 from cortex_runtime.server.routes import routes
+from cortex_runtime.server.sequencing import Sequencer
 from cortex_runtime.server.service import Service
 
 NOTICED_BY_LOAD_BALANCER = 2.5
@@ -98,6 +101,9 @@ class _Node:
             pseudonyms=Pseudonyms(directory, signing_key), metrics=Metrics(replica),
             signing_key=signing_key, started=time.monotonic(),
         )  # fmt: skip
+        signer = Signer(config.checkpoint_key.read_bytes(), key_name_of(config.deployment))
+        self._sequencer = Sequencer(self._service, signer)
+        self._anchoring = Anchoring(self._service, objects) if objects else None
         verifier = Verifier(
             {
                 "node": config.tokens.signing_public.read_bytes(),
@@ -121,8 +127,11 @@ class _Node:
         self._service.audit.start()
         snapshotting = asyncio.create_task(self._snapshotting.run())
         background = [
-            asyncio.create_task(task) for task in (self._maintain(), Consolidator(self._service).run())
+            asyncio.create_task(task)
+            for task in (self._maintain(), Consolidator(self._service).run(), self._sequencer.run())
         ]
+        if self._anchoring is not None:
+            background.append(asyncio.create_task(self._anchoring.run()))
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
         asked = asyncio.create_task(ended.wait())

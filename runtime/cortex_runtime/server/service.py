@@ -158,6 +158,8 @@ class Service:
                 return f"{names['cortex']}/{record[:RECORD_BYTES].hex()}"
             except (UnknownKey, KeyringError, CannotOpen):
                 return f"{names['cortex']}/?"
+        if "log" in names:
+            return f"audit/{names['log']}"
         return names.get("cortex") or names.get("version") or request.path
 
     def _write(self, request: Request, cortex: str, operations: list[Operation], key: str) -> Write:

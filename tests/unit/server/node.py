@@ -54,7 +54,7 @@ class Node:
         for tenant in TENANTS:
             keyring = keyring.with_tenant(tenant)
         (self.directory / "keyring.json").write_bytes(keyring.to_bytes())
-        for name in ("node-token", "operator-token"):
+        for name in ("node-token", "operator-token", "checkpoint"):
             self._write_key_pair(name)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -164,13 +164,13 @@ class Node:
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
             "ca.crt", "node.crt", "node.key", "node-token.key", "node-token.pub", "operator-token.pub",
-            "keyring.json", "log", "snapshots",
+            "keyring.json", "log", "snapshots", "checkpoint.key",
         )}  # fmt: skip
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
         return {
             "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
             "port": self.port, "keyring": here["keyring.json"], "log": here["log"],
-            "snapshots": here["snapshots"],
+            "snapshots": here["snapshots"], "checkpoint_key": here["checkpoint.key"],
             "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
             "tokens": {"signing_key": here["node-token.key"], "signing_public": here["node-token.pub"],

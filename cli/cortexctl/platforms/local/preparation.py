@@ -2,7 +2,7 @@
 
     <deployment>/ca/            ca.crt ca.key database.json (passwords by role)
     <deployment>/operator/      tls.crt tls.key signing.key signing.pub
-    <deployment>/secrets/       token-signing.key token-signing.pub
+    <deployment>/secrets/       token-signing.key checkpoint-signing.key, and the .pub of each
     <region>/certs/  secrets/   what the region needs of it; made again whenever it is missing
 
 May be repeated, and killed, at any moment: what is there and whole stays as it is.
@@ -27,6 +27,7 @@ from cortexctl.platforms.local.account import Account
 from cortexctl.platforms.local.certificates import Authority
 
 ROLES = ("postgres", "replicator", "rewind", "cortex")
+SIGNING_KEYS = ("token-signing", "checkpoint-signing")
 SERVICES = ("server", "etcd", "patroni")
 
 
@@ -67,7 +68,8 @@ def _prepare_deployment(deployment: Deployment) -> Authority:
     authority = certificates.open_authority(ca, deployment.name)
     certificates.ensure(authority, operator, "tls", common_name="operator")
     _ensure_signing_key(operator, "signing")
-    _ensure_signing_key(shared, "token-signing")
+    for name in SIGNING_KEYS:
+        _ensure_signing_key(shared, name)
     if not (ca / "database.json").exists():
         found = {role: secrets.token_urlsafe(32) for role in ROLES}
         durable.write(ca / "database.json", json.dumps(found).encode())
@@ -86,7 +88,7 @@ def _write_certificates(authority: Authority, region: Region) -> None:
 
 def _write_secrets(deployment: Deployment, region: Region, keyring: bytes) -> None:
     directory = region.directory / "secrets"
-    for name in ("token-signing.key", "token-signing.pub"):
+    for name in (f"{key}.{half}" for key in SIGNING_KEYS for half in ("key", "pub")):
         _copy(directory / name, (deployment.directory / "secrets" / name).read_bytes())
     _copy(directory / "operator.pub", (deployment.operator_directory / "signing.pub").read_bytes())
     _copy(directory / "keyring.json", keyring)

@@ -138,7 +138,7 @@ def _exclusive(deployment: Deployment, name: str) -> Iterator[None]:
 
 def _prepare(deployment: Deployment, region: Region) -> None:
     wanted = [region.directory / part for part in ("log", "snapshots", "objects")]
-    wanted += [region.directory / "secrets" / "keyring.json"]
+    wanted += [region.directory / "secrets" / name for name in ("keyring.json", "checkpoint-signing.key")]
     wanted += [region.directory / "secrets" / "cortex.pgpass", region.directory / "certs" / "server.pem"]
     wanted += [region.directory / "certs" / f"{node.name}.crt" for node in region.nodes]
     if all(path.exists() for path in wanted):
@@ -191,6 +191,7 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
             "operator_public": str(secrets / "operator.pub"),
         },
         "keyring": str(secrets / "keyring.json"),
+        "checkpoint_key": str(secrets / "checkpoint-signing.key"),
         "log": str(here / "log" / f"{node.name}.log"),
         "snapshots": str(here / "snapshots" / node.name),
         "objects": (here / "objects").as_uri(),

@@ -27,4 +27,44 @@ class AuditEvent(Message, frozen=True, kw_only=True):
     request_id: str
 
 
+class AuditTree(Message, frozen=True, kw_only=True):
+    """A tenant's log: its size in segments and in events, and the signed head of its tree.
+
+    `tenant` is `-` for the log of what is of no tenant.
+    """
+
+    tenant: str
+    size: int
+    events: int
+    checkpoint: str
+
+
+class AuditSegment(Message, frozen=True, kw_only=True):
+    """A leaf of a tree. `content` is its bytes, None when they have passed their retention."""
+
+    id: str
+    leaf: int
+    first_event: int
+    events: int
+    hash: str
+    content: bytes | None
+
+
+class AuditInclusion(Message, frozen=True, kw_only=True, tag="inclusion"):
+    """What proves that an event is in the tree that a checkpoint is the head of; hashes in hexadecimal."""
+
+    event: str
+    segment: AuditSegment
+    hashes: list[str]
+    checkpoint: str
+
+
+class AuditConsistency(Message, frozen=True, kw_only=True, tag="consistency"):
+    """What proves that the tree of a checkpoint has grown out of the one of `first` leaves."""
+
+    first: int
+    hashes: list[str]
+    checkpoint: str
+
+
 decoding.learn(globals())
