@@ -76,12 +76,17 @@ def export(deployment: Deployment, client: Client, tenant: str, directory: Path)
 def segments(client: Client, tenant: str, first: int, end: int) -> Iterator[AuditSegment]:
     """Yield a log's segments from a leaf to before another. Raises ClientError."""
     while first < end:
-        path = f"/v1/audit/segments?tenant={tenant}&first={first}"
-        page = client.request("GET", path, type=list[AuditSegment])
-        if not page:
+        found = page(client, tenant, first)
+        if not found:
             return
-        yield from (segment for segment in page if segment.leaf < end)
-        first = page[-1].leaf + 1
+        yield from (segment for segment in found if segment.leaf < end)
+        first = found[-1].leaf + 1
+
+
+def page(client: Client, tenant: str, first: int) -> list[AuditSegment]:
+    """Return a log's segments from a leaf on, as many as the service gives at a time. Raises ClientError."""
+    path = f"/v1/audit/segments?tenant={tenant}&first={first}"
+    return client.request("GET", path, type=list[AuditSegment])
 
 
 def public_key(deployment: Deployment) -> bytes:

@@ -12,7 +12,7 @@ from cortex_runtime.formats import checkpoint as checkpoints
 from cortex_runtime.formats import merkle
 from cortex_runtime.formats.checkpoint import Checkpoint, CheckpointError
 from cortex_runtime.formats.merkle import ProofError
-from cortex_runtime.formats.messages import AuditConsistency, AuditInclusion
+from cortex_runtime.formats.messages import AuditConsistency, AuditEvent, AuditInclusion
 from cortexctl.audit import verifying
 from cortexctl.errors import ObjectiveMissed, Refused, UsageError
 
@@ -27,7 +27,7 @@ class Proven:
     proves: str
     tenant: str
     size: int
-    event: dict[str, object] | None = None
+    event: AuditEvent | None = None
 
 
 def inclusion(client: Client, event: str) -> AuditInclusion:
@@ -79,7 +79,7 @@ def _check_inclusion(proof: AuditInclusion, head: Checkpoint) -> Proven:
     if segment.content is None:
         return Proven("the segment is in the log; its content expired", tenant, head.size)
     event = verifying.opened(segment, tenant)[int(number)]
-    shown = {"id": proof.event, **msgspec.to_builtins(event), "time": verifying.iso(event.time)}
+    shown = AuditEvent.of(event, segment.id, int(number), segment.first_event)
     return Proven("the event is in the log", tenant, head.size, shown)
 
 

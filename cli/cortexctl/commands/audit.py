@@ -151,6 +151,33 @@ def prove(
             render.data(render.plain(audit.consistency(client, given, audit.public_key(here))), Output.JSON)
 
 
+@app.command()
+def forward(
+    context: typer.Context,
+    *,
+    config: Annotated[Path, typer.Option("--config", help="The file that names the sinks (YAML).")],
+    follow: Annotated[
+        bool, typer.Option("--follow/--once", help="Go on for ever, or end when all there is was sent.")
+    ] = False,
+    patience: Annotated[
+        float, typer.Option("--patience", min=0, help="Seconds after which --once gives up a sink.")
+    ] = 60.0,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Send events to Splunk, syslog and webhooks, at least once, from where it was left off."""
+    from cortexctl import access, deployment  # noqa: PLC0415
+    from cortexctl.audit import forwarding  # noqa: PLC0415
+
+    configuration = forwarding.read(config)
+    here = deployment.load(context.obj)
+    with access.explained(here), access.operator(here) as client:
+        done = forwarding.forward(
+            configuration, forwarding.ServiceSource(client), here.name,
+            follow=follow, patience=patience, told=render.note,
+        )  # fmt: skip
+    render.data(render.plain(done), output)
+
+
 def _verify_deployment(
     context: typer.Context, retention: timedelta, others: list[Path], output: Output
 ) -> None:

@@ -81,23 +81,12 @@ async def search(connection: Connection, wanted: Wanted, limit: int) -> list[Aud
     return _newest_first(found)
 
 
-def message(event: Event, segment: str, number: int, first: int | None) -> AuditEvent:
-    """Return an event as the API gives it: the `number`th of its segment, whose first is the `first`th."""
-    moment = datetime.fromtimestamp(event.time / 1000, UTC).isoformat(timespec="milliseconds")
-    return AuditEvent(
-        id=f"{segment}.{number}", sequence=None if first is None else first + number,
-        time=moment.replace("+00:00", "Z"), tenant=event.tenant or None, actor=event.actor,
-        session=event.session, ip=event.ip, user_agent=event.user_agent, action=event.action,
-        resource=event.resource, result=event.result, reason=event.reason, request_id=event.request_id,
-    )  # fmt: skip
-
-
 def _wanted(
     segment: str, first: int | None, content: bytes, wanted: Wanted
 ) -> Iterator[tuple[int, str, int, AuditEvent]]:
     for number, event in enumerate(unpack(content)[1]):
         if wanted.matches(event):
-            yield event.time, segment, number, message(event, segment, number, first)
+            yield event.time, segment, number, AuditEvent.of(event, segment, number, first)
 
 
 def _newest_first(found: list[tuple[int, str, int, AuditEvent]]) -> list[AuditEvent]:

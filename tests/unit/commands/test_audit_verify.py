@@ -287,7 +287,7 @@ def test_a_proof_of_an_event_is_checked_with_the_event(export: Export, tmp_path:
     proof = proof_of(export, f"{segment.id}.2", 3)
     file.write_bytes(msgspec.json.encode(proof))
     found = proving.check(file, PUBLIC, [])
-    assert found.event is not None and found.event["request_id"] == "8"
+    assert found.event is not None and found.event.request_id == "8"
     replace: Callable[..., AuditInclusion] = msgspec.structs.replace
     for wrong in (
         replace(proof, event=f"{segment.id}.5"), replace(proof, event=f"{export.segments[2].id}.0"),

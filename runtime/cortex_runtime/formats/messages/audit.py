@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from cortex_runtime.formats import decoding
+from cortex_runtime.formats.audit import Event
 from cortex_runtime.formats.messages.base import Message
 
 
@@ -25,6 +28,17 @@ class AuditEvent(Message, frozen=True, kw_only=True):
     result: str
     reason: str | None
     request_id: str
+
+    @classmethod
+    def of(cls, event: Event, segment: str, number: int, first: int | None) -> AuditEvent:
+        """Return the `number`th event of a segment, whose first is the `first`th of the log."""
+        moment = datetime.fromtimestamp(event.time / 1000, UTC).isoformat(timespec="milliseconds")
+        return cls(
+            id=f"{segment}.{number}", sequence=None if first is None else first + number,
+            time=moment.replace("+00:00", "Z"), tenant=event.tenant or None, actor=event.actor,
+            session=event.session, ip=event.ip, user_agent=event.user_agent, action=event.action,
+            resource=event.resource, result=event.result, reason=event.reason, request_id=event.request_id,
+        )  # fmt: skip
 
 
 class AuditTree(Message, frozen=True, kw_only=True):
