@@ -88,7 +88,7 @@ def test_an_event_is_proven_to_whoever_has_the_public_key(node: Node, tmp_path: 
     answer = node.as_operator("GET", f"/v1/audit/proof?event={id_}")
     (tmp_path / "proof").write_bytes(answer.content)
     found = proving.check(tmp_path / "proof", public_key(node), [])
-    assert found.event is not None and found.event["id"] == id_
+    assert found.event is not None and found.event.id == id_
     for wrong, status in (
         (f"{id_[:36]}.99999", 404),
         ("x", 400),
@@ -221,3 +221,37 @@ def test_reading_the_log_is_in_the_log_but_for_the_heads(node: Node) -> None:
         found = eventually(lambda id_=id_: node.operator("GET", f"/v1/audit?request_id={id_}")[0])  # type: ignore[misc]
         assert (found["resource"], found["action"], found["tenant"]) == (resource, action, None)
     assert node.operator("GET", "/v1/audit?action=audit.trees") == []
+
+
+def test_content_that_has_passed_its_retention_goes_and_the_tree_stays(
+    node: Node, export: Callable[[str], Path]
+) -> None:
+    sequenced(node, node.send("GET", "concepts/x", cortex="tree").headers["x-request-id"])
+    before = verifying.verify(export("acme"), public_key(node))
+    with (
+        psycopg.connect(conninfo(node, "postgres"), autocommit=True) as superuser,
+        psycopg.connect(conninfo(node), autocommit=True) as connection,
+    ):
+        (kept,) = superuser.execute("select kept::text from retention where what = 'audit'").fetchone() or ()
+        assert kept == "7 years"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("update retention set kept = '0'")
+        connection.execute("select forget_expired()")
+        assert verifying.verify(export("acme"), public_key(node)).expired == 0
+        old = "tenant = 'acme' and leaf in (0, 1)"
+        (saved,) = (
+            superuser.execute(
+                f"select array_agg(last_time order by leaf) from audit_segment where {old}"
+            ).fetchone()
+            or ()
+        )
+        superuser.execute(f"update audit_segment set last_time = last_time - interval '8 years' where {old}")
+        connection.execute("select forget_expired()")
+        for leaf, last in enumerate(saved):
+            superuser.execute(
+                "update audit_segment set last_time = %s where tenant = 'acme' and leaf = %s", [last, leaf]
+            )
+    found = verifying.verify(export("acme"), public_key(node))
+    assert found.expired == 2
+    assert found.size >= before.size
+    assert node.operator("GET", "/v1/audit?tenant=acme&limit=1000")
