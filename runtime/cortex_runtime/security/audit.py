@@ -125,8 +125,7 @@ class AuditLog:
             reason = clean(f"{entry.reason or ''} (of no tenant: {entry.tenant})".strip())
             entry = msgspec.structs.replace(entry, tenant="", reason=reason)
         self._events.append(entry)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_later())
+        self._write_soon()
 
     async def flush(self) -> None:
         """See that the database has all that was added. Raises Unavailable; nothing is lost then."""
@@ -135,6 +134,10 @@ class AuditLog:
             await self._ship()
         except OSError as error:
             raise Unavailable(f"the audit spool: {error}") from error
+
+    def _write_soon(self) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_later())
 
     async def _write_later(self) -> None:
         pause = PERIOD
@@ -161,6 +164,7 @@ class AuditLog:
         except OSError:
             self._events = events + self._events
             self._broken = True
+            self._write_soon()  # while it is broken nothing is added that would have it tried again
             raise
         self._broken = False
 

@@ -10,6 +10,7 @@ import pytest
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
+from cortex_runtime.changelog.migrate import migrate
 from cortex_runtime.changelog.plan import Plan
 from cortex_runtime.formats.audit import pack
 from cortex_runtime.security.audit import event, rows
@@ -154,3 +155,12 @@ def test_the_application_cannot_write_around_the_append(database: psycopg.Connec
     for verb in ("delete from {}", "truncate {}"):
         with pytest.raises(errors.InsufficientPrivilege):
             database.execute(psycopg.sql.SQL(verb).format(psycopg.sql.Identifier(table)))
+
+
+def test_the_schema_may_be_made_again_over_what_is_there(
+    database: psycopg.Connection, database_port: int
+) -> None:
+    own(database)
+    append(database)
+    migrate(f"host=127.0.0.1 port={database_port} user=postgres dbname=postgres")
+    assert (count(database, "concept"), count(database, "audit_segment")) == (1, 1)

@@ -24,12 +24,12 @@ create index if not exists audit_segment_waiting on audit_segment (tenant, first
 create index if not exists audit_segment_time on audit_segment (tenant, last_time, id);
 create index if not exists audit_segment_any_time on audit_segment (last_time, id);
 
-create or replace function audit_append(segments jsonb) returns void
+create or replace function audit_append(events jsonb) returns void
 language sql security definer set search_path = public, pg_temp as $$
     insert into audit_segment (id, tenant, node, first_time, last_time, events, hash, content)
     select id, tenant, node, to_timestamp(first / 1000.0), to_timestamp(last / 1000.0), events,
            sha256('\x00'::bytea || decode(content, 'base64')), decode(content, 'base64')
-    from jsonb_to_recordset(segments) as segment (
+    from jsonb_to_recordset(events) as segment (
         id uuid, tenant text, node text, first bigint, last bigint, events int, content text)
     on conflict (id) do nothing -- a batch whose answer was lost is sent again
 $$;
