@@ -6,7 +6,7 @@
 A PostgreSQL of its own (fsync on, no standby), a spool of its own, and a stream of reads as a node has them:
 300 sessions, 100,000 concepts, three gets to two queries, gathered for a tenth of a second at the rate that
 is a target. Figures are medians of the runs. What is on disk is all that the table takes: rows, what is
-stored beside them, indexes. Few events a second compress less: the sizes of segments of 100 and 10 are shown too.
+stored beside them, indexes. Few events a second compress less: segments of 100 and of 10 are shown too.
 """
 
 from __future__ import annotations
