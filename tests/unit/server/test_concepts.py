@@ -227,6 +227,8 @@ def dump(node: Node) -> bytes:
             )
             with connection.cursor().copy(statement) as rows:
                 parts.extend(bytes(row) for row in rows)
-        contents = connection.execute("select content from audit_segment").fetchall()
+        contents = connection.execute(
+            "select content from audit_segment where content is not null"
+        ).fetchall()
         parts.extend(zstandard.ZstdDecompressor().decompress(content) for (content,) in contents)
     return b"".join(parts)
