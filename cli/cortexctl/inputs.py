@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from cortex_runtime.formats.messages import ConceptId, CortexName, TenantName
 from cortexctl.errors import UsageError
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def tenant(name: str) -> str:
@@ -30,6 +34,23 @@ def only_one(argument: str | None, option: str | None, name: str, option_name: s
     if argument is not None and option is not None:
         raise UsageError(f"{name} and {option_name} say the same.", why="Both are given.", todo="Give one.")
     return option if argument is None else argument
+
+
+def one_of(first: T | None, second: U | None, first_name: str, second_name: str) -> T | U:
+    """Return which of two was given. Raises UsageError unless exactly one was."""
+    if first is not None and second is None:
+        return first
+    if second is not None and first is None:
+        return second
+    raise UsageError(f"Give either {first_name} or {second_name}.", why="Both or neither are given.")
+
+
+def file(path: Path) -> bytes:
+    """Return a file's content. Raises UsageError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read.", why=str(error), todo="Name another file.") from error
 
 
 def message(content: dict[str, Any], type_: type[Any], what: str) -> Any:

@@ -68,8 +68,9 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
     tls: TlsConfig
     database: DatabaseConfig
     tokens: TokenConfig
-    keys: str  # URL of what wraps the tenants' keys (see security.providers)
     rbac: Path
+    keys: str  # URL of what wraps the tenants' keys (see security.providers)
+    checkpoint_key: Path  # PEM: signs the heads of the tenants' audit logs
     log: Path
     snapshots: Path  # directory of this node's own
     objects: str | None = None  # URL of its region's object store (see objectstore)
@@ -78,6 +79,11 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
     def address(self) -> str:
         """Return the base URL that other nodes use."""
         return f"https://{self.host}:{self.port}"
+
+    @property
+    def spool(self) -> Path:
+        """Return the directory for audit events that the database does not have yet, beside the snapshots."""
+        return self.snapshots.with_name(f"{self.snapshots.name}.audit")
 
 
 def read(path: Path) -> NodeConfig:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,9 @@ class ObjectStore(Protocol):
 
     def put(self, name: str, source: Path) -> None:
         """Make an object of a file, in place of one of the same name."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Make a small object unless there is one of the same name; tell whether it was made."""
 
     def get(self, name: str, descriptor: int) -> None:
         """Write an object into an open file, which is empty."""
@@ -86,6 +90,22 @@ class DirectoryStore:
             with replacing(path) as target, source.open("rb") as file:
                 _copy(file.fileno(), target)
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Make an object: a file under another name, synced, and linked, which never replaces one."""
+        path = self._path(name)
+        with _failing(name):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(prefix=".", suffix=".part", dir=path.parent) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                try:
+                    os.link(file.name, path)
+                except FileExistsError:
+                    return False
+            sync_directory(path.parent)
+        return True
+
     def get(self, name: str, descriptor: int) -> None:
         """Write an object into an open file."""
         path = self._path(name)
@@ -100,7 +120,7 @@ class DirectoryStore:
         """Return the names of objects; what is not a file of a proper name is none."""
         found = []
         with _failing(prefix):
-            for path in self._directory.rglob("*"):
+            for path in (self._directory / prefix.rpartition("/")[0]).rglob("*"):
                 name = path.relative_to(self._directory).as_posix()
                 if name.startswith(prefix) and _NAME.fullmatch(name) and stat.S_ISREG(path.lstat().st_mode):
                     found.append(name)
@@ -131,6 +151,18 @@ class BucketStore:
             arrived = self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
         if arrived != source.stat().st_size:
             raise ObjectStoreError(f"{name}: {arrived} bytes have arrived of {source.stat().st_size}")
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Upload a small object on the condition that there is none of the name (RFC 9110, If-None-Match)."""
+        key = self._key(name)
+        with _failing(name):
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+            except self._client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in ("PreconditionFailed", "412"):
+                    return False
+                raise
+        return True
 
     def get(self, name: str, descriptor: int) -> None:
         """Download an object into an open file."""

@@ -141,7 +141,7 @@ def test_the_audit_trail_has_who_did_what_from_where(running: Running, tenant: s
     put = events["concept.put"]
     assert put["actor"].startswith("key:")
     assert put["session"]
-    assert put["address"].startswith("127.")
+    assert put["ip"].startswith("127.")
     assert put["result"] == "done"
     assert events["concept.get"]["result"] == "refused: not_found"
     assert "unseen" not in json.dumps(events)

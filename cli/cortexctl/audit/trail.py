@@ -17,13 +17,17 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is looked for; None is everything. `since` is an ISO 8601 time with its zone."""
+    """What is looked for; None is everything. `since` and `until` are ISO 8601 times with their zone."""
 
     tenant: str | None = None
     actor: str | None = None
     action: str | None = None
     result: str | None = None
+    resource: str | None = None
+    session: str | None = None
+    request_id: str | None = None
     since: str | None = None
+    until: str | None = None
     limit: int = 100
 
 
@@ -43,6 +47,6 @@ def since(text: str, now: datetime) -> str:
         raise UsageError(
             f"{text!r} is no time.",
             why="It is neither an age like 90s, 15m, 1h, 7d nor ISO 8601.",
-            todo="Mend --since.",
+            todo="Mend --since or --until.",
         ) from None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat(timespec="milliseconds")

@@ -42,6 +42,7 @@ from cortex_runtime.columns import (
     VectorError,
     tags_of,
 )
+from cortex_runtime.formats.audit import Event, pack
 from cortex_runtime.formats.messages import (
     BatchResponse,
     DeleteOperation,
@@ -54,6 +55,7 @@ from cortex_runtime.formats.messages import (
     UnrelateOperation,
     encode,
 )
+from cortex_runtime.security import audit
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.envelope import Place, key_version_of
 from cortex_runtime.server.errors import code_of
@@ -87,7 +89,7 @@ class Write:
     key: bytes
     mac: bytes
     size: int
-    event: dict[str, str | None]
+    event: Event
     answer: asyncio.Future[bytes]
 
     @property
@@ -185,7 +187,7 @@ class Plan:
             [number[k[0], v] for k, v in dr], [k[1] for k, _ in dr],
             [write.tenant for write, _ in kept], [write.key for write, _ in kept],
             [write.mac for write, _ in kept], [answer for _, answer in kept],
-            Jsonb([write.event for write in self.writes]),
+            audit.rows(pack(node, [write.event for write in self.writes])),
         ]  # fmt: skip
 
 

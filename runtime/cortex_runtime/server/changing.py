@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from psycopg.types.json import Jsonb
-
 from cortex_runtime import failpoints
 from cortex_runtime.changelog.database import Connection
+from cortex_runtime.formats.audit import pack
+from cortex_runtime.security import audit
 from cortex_runtime.security.directory import WrappedKey
 from cortex_runtime.server.errors import RequestError
 
@@ -35,7 +35,7 @@ async def changed(connection: Connection, service: Service, request: Request) ->
     await connection.execute("update directory set version = version + 1")
     if failpoints.ARMED:
         failpoints.reached(f"{request.action}:uncommitted")
-    await connection.execute("select audit_append(%s)", [Jsonb([service.event(request, "done")])])
+    await audit.append(connection, pack(service.config.name, [service.event(request, "done")]))
 
 
 async def prove(connection: Connection, service: Service, tenant: str, version: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import secrets
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -119,9 +119,8 @@ class Consolidator:
             mac=hmac.digest(service.directory.index_key(tenant), body, "sha256"),
             size=len(body),
             event=event(
-                tenant=tenant, actor=f"node:{service.config.name}", session=None, address="",
-                agent="consolidation", action="consolidate", resource=cortex, result="done", reason=None,
-                request_id=str(uuid.uuid4()),
+                tenant=tenant, actor=f"node:{service.config.name}", user_agent="consolidation",
+                action="consolidate", resource=cortex, result="done", request_id=secrets.token_hex(8),
             ),
             answer=asyncio.get_running_loop().create_future(),
         )  # fmt: skip

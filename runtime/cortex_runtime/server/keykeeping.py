@@ -6,20 +6,21 @@ Nothing is remembered but in the rows: whoever owns a slot after this node goes 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import psycopg
 import structlog
-from psycopg.types.json import Jsonb
 
 from cortex_runtime import failpoints
 from cortex_runtime.changelog.database import Connection, Unavailable
 from cortex_runtime.changelog.owner import NotOwner, Owner
 from cortex_runtime.changelog.reencryption import ROWS_AT_ONCE, Row, fetch_concepts, fetch_edges, reseal
+from cortex_runtime.formats.audit import pack
 from cortex_runtime.formats.keyring import KeyringError
+from cortex_runtime.security import audit
 from cortex_runtime.security.audit import event
 from cortex_runtime.security.directory import UnknownKey
 from cortex_runtime.security.envelope import key_version_of
@@ -218,11 +219,10 @@ class KeyKeeper:
             await destroy(connection, tenant, version)
             await connection.execute("update directory set version = version + 1")
             done = event(
-                tenant=tenant, actor=f"node:{self._service.config.name}", session=None, address="",
-                agent="key keeping", action="key.retire", resource=str(version), result="done", reason=None,
-                request_id=str(uuid.uuid4()),
+                tenant=tenant, actor=f"node:{self._service.config.name}", user_agent="key keeping",
+                action="key.retire", resource=str(version), result="done", request_id=secrets.token_hex(8),
             )  # fmt: skip
-            await connection.execute("select audit_append(%s)", [Jsonb([done])])
+            await audit.append(connection, pack(self._service.config.name, [done]))
         log.info("version destroyed", tenant=tenant, version=version)
 
     async def _mark(self, connection: Connection, tenants: list[str]) -> None:

@@ -27,10 +27,11 @@ from cortex_runtime.changelog.snapshotting import Snapshotting
 from cortex_runtime.columns import Encoder
 from cortex_runtime.columns.kernels import KernelsError, chosen
 from cortex_runtime.config import NodeConfig
+from cortex_runtime.formats.checkpoint import Signer, key_name_of
 from cortex_runtime.formats.tokenkeys import TokenKeysError
 from cortex_runtime.formats.tokens import Verifier
 from cortex_runtime.objectstore import open_store
-from cortex_runtime.security.audit import AuditBuffer
+from cortex_runtime.security.audit import AuditLog, Pseudonyms
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
 from cortex_runtime.security.oidc import Oidc
@@ -38,7 +39,9 @@ from cortex_runtime.security.providers import open_provider
 from cortex_runtime.security.ratelimit import RateLimiter
 from cortex_runtime.security.rbac import RbacError
 from cortex_runtime.security.rbac import read as read_roles
+from cortex_runtime.security.spool import Spool
 from cortex_runtime.security.tokenkeys import TokenKeyFile, finder
+from cortex_runtime.server.anchoring import Anchoring
 from cortex_runtime.server.app import Application
 from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
@@ -46,6 +49,7 @@ from cortex_runtime.server.forwarding import Forwarder
 from cortex_runtime.server.keykeeping import KeyKeeper
 from cortex_runtime.server.metrics import Metrics
 from cortex_runtime.server.routes import routes
+from cortex_runtime.server.sequencing import Sequencer
 from cortex_runtime.server.service import Service
 
 NOTICED_BY_LOAD_BALANCER = 2.5
@@ -70,7 +74,7 @@ def serve(path: Path) -> int:
         kernels = chosen()  # loads or compiles them: nothing is compiled while requests wait
         config = configuration.read(path)
         node = _Node(config)
-    except (configuration.ConfigError, KernelsError, RbacError, TokenKeysError) as error:
+    except (configuration.ConfigError, KernelsError, RbacError, TokenKeysError, OSError) as error:
         log.error("not started", why=str(error))  # noqa: TRY400 - the reason is what was asked for, not our stack
         return 2
     structlog.contextvars.bind_contextvars(node=config.name)
@@ -100,10 +104,16 @@ class _Node:
         self._service = Service(
             config=config, directory=directory, replica=replica, contents=Contents(directory),
             encoder=Encoder(), primary=self._primary, local=self._local,
-            forwarder=Forwarder(config.tls, config.name), audit=AuditBuffer(self._primary),
-            metrics=Metrics(replica),
+            forwarder=Forwarder(config.tls, config.name),
+            audit=AuditLog(
+                config.name, self._primary, Spool(config.spool), lambda name: name in directory.tenants
+            ),
+            pseudonyms=Pseudonyms(directory, own.current().derivation.encode()), metrics=Metrics(replica),
             token_keys=own, snapshots=snapshots, rbac=rbac, oidc=Oidc(), started=time.monotonic(),
         )  # fmt: skip
+        signer = Signer(config.checkpoint_key.read_bytes(), key_name_of(config.deployment))
+        self._sequencer = Sequencer(self._service, signer)
+        self._anchoring = Anchoring(self._service, objects) if objects else None
         self._limiter = RateLimiter()
         verifier = Verifier(lambda kid: finder(own, operators).get(kid))
         gateway = Gateway(verifier, directory, rbac, self._limiter)
@@ -121,6 +131,7 @@ class _Node:
         serving = asyncio.create_task(server.serve())
         self._heartbeat.start()
         self._service.replica.start()
+        self._service.audit.start()
         snapshotting = asyncio.create_task(self._snapshotting.run())
         background = [
             asyncio.create_task(task)
@@ -129,8 +140,11 @@ class _Node:
                 self._share_rates(),
                 Consolidator(self._service).run(),
                 KeyKeeper(self._service).run(),
+                self._sequencer.run(),
             )
         ]
+        if self._anchoring is not None:
+            background.append(asyncio.create_task(self._anchoring.run()))
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
         asked = asyncio.create_task(ended.wait())

@@ -23,10 +23,11 @@ from cortex_runtime.changelog.slots import Slot
 from cortex_runtime.changelog.snapshots import Snapshots
 from cortex_runtime.columns import Encoder
 from cortex_runtime.config import NodeConfig
+from cortex_runtime.formats.audit import Event
 from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.formats.messages import BatchResponse, EraseOperation, ErrorResponse, Operation, Position
-from cortex_runtime.security.audit import AuditBuffer, event
+from cortex_runtime.security.audit import AuditLog, Pseudonyms, event
 from cortex_runtime.security.directory import Directory, UnknownKey
 from cortex_runtime.security.envelope import CannotOpen
 from cortex_runtime.security.oidc import Oidc
@@ -43,6 +44,7 @@ RETRY_PAUSE = 0.03
 POSITION_TIMEOUT = 1.0
 CALL_TIMEOUT = 3.0
 RENEWAL_PAUSE = 0.2
+RECORD_BYTES = 8  # of a concept's keyed hash, in the audit log: enough to tell a tenant's concepts apart
 
 
 @dataclass(slots=True)
@@ -57,7 +59,8 @@ class Service:
     primary: Database
     local: Database
     forwarder: Forwarder
-    audit: AuditBuffer
+    audit: AuditLog
+    pseudonyms: Pseudonyms
     metrics: Metrics
     token_keys: TokenKeyFile
     snapshots: Snapshots
@@ -152,12 +155,13 @@ class Service:
         """Return where a slot stands here."""
         return Position(slot=slot.number, token=slot.token, seq=slot.seq)
 
-    def event(self, request: Request, result: str, reason: str | None = None) -> dict[str, str | None]:
-        """Return the audit event of a request. Names that tenants gave appear as keyed hashes."""
+    def event(self, request: Request, result: str, reason: str | None = None) -> Event:
+        """Return the audit event of a request. Persons, and what tenants named, appear as keyed hashes."""
         caller = request.caller
+        tenant = request.names.get("tenant") or caller.tenant
         return event(
-            tenant=request.names.get("tenant") or caller.tenant or None, actor=caller.subject,
-            session=caller.session, address=caller.address, agent=caller.agent, action=request.action,
+            tenant=tenant, actor=self.pseudonyms.of(caller.subject, tenant), session=caller.session,
+            ip=caller.address, user_agent=caller.agent, action=request.action,
             resource=self._resource(request), result=result, reason=reason, request_id=request.request_id,
         )  # fmt: skip
 
@@ -165,10 +169,12 @@ class Service:
         names = request.names
         if "concept" in names:
             try:
-                record = self.directory.record_id(names["tenant"], names["cortex"], names["concept"]).hex()
+                record = self.directory.record_id(names["tenant"], names["cortex"], names["concept"])
+                return f"{names['cortex']}/{record[:RECORD_BYTES].hex()}"
             except (UnknownKey, KeyringError, CannotOpen):
-                record = "?"
-            return f"{names['cortex']}/{record}"
+                return f"{names['cortex']}/?"
+        if "log" in names:
+            return f"audit/{names['log']}"
         return names.get("cortex") or names.get("version") or request.path
 
     def _write(

@@ -24,7 +24,7 @@ def database(database_port: int) -> Iterator[psycopg.Connection]:
         f"host=127.0.0.1 port={database_port} user=postgres dbname=cortexkg", autocommit=True
     ) as superuser:
         superuser.execute(
-            "truncate change, cortex, concept, relationship, idempotency, slot_head, audit, node,"
+            "truncate change, cortex, concept, relationship, idempotency, slot_head, audit_segment, node,"
             " tenant, tenant_quota, identity_provider, api_key, data_key, key_proof, denied"
         )
         superuser.execute("update slot_owner set node = null, token = 0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from typing import Any
 
 import psycopg
@@ -11,7 +10,10 @@ import pytest
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
+from cortex_runtime.changelog.migrate import migrate
 from cortex_runtime.changelog.plan import Plan
+from cortex_runtime.formats.audit import pack
+from cortex_runtime.security.audit import event, rows
 
 SLOT, NODE = 5, "eu-west-1"
 
@@ -37,11 +39,7 @@ def append(
     count = len(entries)
     sealed = b"\0\1" + version.to_bytes(4, "big") + b"..."
     keys = [] if key is None else [key]
-    event = {
-        "id": str(uuid.uuid4()), "at": "2026-01-01T00:00:00Z", "tenant": "acme",
-        "actor": "key:1", "address": "::1", "agent": "test",
-        "action": "batch", "resource": "main", "result": "done", "request_id": "r",
-    }  # fmt: skip
+    done = event(tenant="acme", actor="key:1", action="batch", resource="main", result="done", request_id="r")
     parameters: list[Any] = [
         SLOT, NODE, token, seq, digest, ["acme"] * count, ["main"] * count, [1] * count, [columns] * count,
         list(entries),
@@ -49,7 +47,7 @@ def append(
         [1] * len(ids), list(ids), [0] * len(ids), [1] * len(ids), [sealed] * len(ids),
         [], [], [], [], [], [], [], [],
         ["acme"] * len(keys), keys, [b"mac"] * len(keys), [b"answer"] * len(keys),
-        Jsonb([event]),
+        rows(pack(NODE, [done])),
     ]  # fmt: skip
     row = database.execute(Plan.statement, parameters).fetchone()
     assert row is not None
@@ -73,7 +71,7 @@ def test_the_owner_appends_and_the_digest_is_chained(database: psycopg.Connectio
     rows = database.execute("select seq, token, digest from change order by seq").fetchall()
     assert [row[0] for row in rows] == [1, 2, 3]
     assert rows[-1][2] == second
-    assert (count(database, "concept"), count(database, "audit")) == (2, 2)
+    assert (count(database, "concept"), count(database, "audit_segment")) == (2, 2)
 
 
 def test_a_node_that_does_not_own_the_slot_is_refused(database: psycopg.Connection) -> None:
@@ -82,7 +80,7 @@ def test_a_node_that_does_not_own_the_slot_is_refused(database: psycopg.Connecti
     with pytest.raises(psycopg.Error) as refusal:
         append(database)
     assert refusal.value.sqlstate == "CX001"
-    assert count(database, "change") == count(database, "concept") == count(database, "audit") == 0
+    assert count(database, "change") == count(database, "concept") == count(database, "audit_segment") == 0
 
 
 def test_a_stale_token_is_refused(database: psycopg.Connection) -> None:
@@ -109,7 +107,11 @@ def test_an_idempotency_key_works_once_and_leaves_nothing_the_second_time(
     digest = append(database, key=b"k")
     with pytest.raises(errors.UniqueViolation):
         append(database, seq=1, digest=digest, ids=(b"b" * 16,), key=b"k")
-    assert (count(database, "change"), count(database, "concept"), count(database, "audit")) == (1, 1, 1)
+    assert (count(database, "change"), count(database, "concept"), count(database, "audit_segment")) == (
+        1,
+        1,
+        1,
+    )
 
 
 def test_a_key_version_that_is_not_the_active_one_is_refused(database: psycopg.Connection) -> None:
@@ -164,9 +166,18 @@ def test_an_owner_frozen_inside_a_transaction_is_ended_by_the_database(
 
 
 @pytest.mark.parametrize(
-    "table", ["change", "concept", "relationship", "idempotency", "slot_head", "cortex", "audit"]
+    "table", ["change", "concept", "relationship", "idempotency", "slot_head", "cortex", "audit_segment"]
 )
 def test_the_application_cannot_write_around_the_append(database: psycopg.Connection, table: str) -> None:
     for verb in ("delete from {}", "truncate {}"):
         with pytest.raises(errors.InsufficientPrivilege):
             database.execute(psycopg.sql.SQL(verb).format(psycopg.sql.Identifier(table)))
+
+
+def test_the_schema_may_be_made_again_over_what_is_there(
+    database: psycopg.Connection, database_port: int
+) -> None:
+    own(database)
+    append(database)
+    migrate(f"host=127.0.0.1 port={database_port} user=postgres dbname=postgres")
+    assert (count(database, "concept"), count(database, "audit_segment")) == (1, 1)

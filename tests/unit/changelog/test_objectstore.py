@@ -59,6 +59,16 @@ def test_what_was_put_is_there(tmp_path: Path, source: Path) -> None:
         content_of(store, "a", tmp_path)
 
 
+def test_an_object_is_created_once_and_never_replaced(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    assert store.create("a/b", b"first")
+    assert not store.create("a/b", b"second")
+    assert content_of(store, "a/b", tmp_path) == b"first"
+    assert [path.name for path in (tmp_path / "store" / "a").iterdir()] == ["b"]
+    assert store.names("a/") == ["a/b"]
+    assert store.names("none/") == []
+
+
 @pytest.mark.parametrize(
     "name", ["", "/x", "../x", "a/../b", "a//b", ".x", "a/.x", "A", "a\n", "a\0", "a" * 513]
 )
@@ -140,6 +150,17 @@ def test_a_bucket_gives_objects_and_their_names(stubbed: tuple[BucketStore, Stub
     assert store.names("x") == ["x.1", "x.2"]
     stubber.add_response("delete_object", {}, expected("a"))
     store.delete("a")
+
+
+def test_a_bucket_creates_an_object_unless_there_is_one(stubbed: tuple[BucketStore, Stubber]) -> None:
+    store, stubber = stubbed
+    stubber.add_response("put_object", {}, expected("a", Body=b"x", IfNoneMatch="*"))
+    assert store.create("a", b"x")
+    stubber.add_client_error("put_object", "PreconditionFailed", "there is one", 412)
+    assert not store.create("a", b"y")
+    stubber.add_client_error("put_object", "AccessDenied", "no", 403)
+    with pytest.raises(ObjectStoreError, match="AccessDenied"):
+        store.create("a", b"z")
 
 
 def test_a_bucket_that_fails_says_so(stubbed: tuple[BucketStore, Stubber], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cortex_runtime.changelog.slots import Change, Slot
 from cortex_runtime.columns import Cortex, CortexSettings
 from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.formats.messages import BatchRequest, BatchResponse
+from cortex_runtime.security.audit import event
 from cortex_runtime.security.directory import Directory, Quota, TenantEntry, WrappedKey
 from cortex_runtime.security.envelope import OVERHEAD
 from cortex_runtime.security.keyring import KeyringFile
@@ -57,10 +58,13 @@ BAD = [
 ]
 
 
+EVENT = event(tenant="acme", actor="key:1", action="batch", resource="main", result="done", request_id="r")
+
+
 def write_of(key: bytes, operations: list[dict[str, Any]]) -> Write:
     body = msgspec.convert({"operations": operations}, BatchRequest)
     return Write(
-        tenant="acme", cortex="main", operations=body.operations, key=key, mac=b"", size=1, event={},
+        tenant="acme", cortex="main", operations=body.operations, key=key, mac=b"", size=1, event=EVENT,
         answer=asyncio.get_running_loop().create_future(),
     )  # fmt: skip
 

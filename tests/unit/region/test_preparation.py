@@ -29,6 +29,7 @@ def test_all_that_interfaces_promise_is_there_and_private(deployment: Deployment
         assert {f"certs/{node.name}.key" for node in region.nodes} < found
         assert {"certs/ca.crt", "certs/server.pem", "certs/etcd.key", "certs/patroni.crt"} < found
         assert {"secrets/keyring.json", "secrets/token-keys.json", "secrets/operator-keys.json"} < found
+        assert {"secrets/checkpoint-signing.key", "secrets/checkpoint-signing.pub"} < found
     for path in deployment.directory.rglob("*"):
         if path.is_dir():
             assert path.stat().st_mode & 0o077 == 0

@@ -10,15 +10,17 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.formats.tokenkeys import new_token_keys
@@ -27,6 +29,7 @@ from cortex_runtime.formats.tokens import mint_operator_token
 from cortexctl import policies
 from cortexctl.platforms.local import certificates
 
+T = TypeVar("T")
 REGION, PATIENCE = "eu-west", 30.0
 TENANTS = ("acme", "other")
 
@@ -58,6 +61,13 @@ class Node:
         (self.directory / "keyring.json").write_bytes(keyring.to_bytes())
         (self.directory / "token-keys.json").write_bytes(new_token_keys("node").to_bytes())
         (self.directory / "operator-keys.json").write_bytes(new_token_keys("operator").to_bytes())
+        pem, private = serialization.Encoding.PEM, Ed25519PrivateKey.generate()
+        (self.directory / "checkpoint.key").write_bytes(
+            private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        )
+        (self.directory / "checkpoint.pub").write_bytes(
+            private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+        )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -177,18 +187,30 @@ class Node:
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
             "ca.crt", "node.crt", "node.key", "token-keys.json", "operator-keys.json", "keyring.json",
-            "log", "snapshots",
+            "log", "snapshots", "checkpoint.key",
         )}  # fmt: skip
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
         return {
             "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
             "port": self.port, "keys": self.keys_url or self._keyring_url(), "log": here["log"],
-            "snapshots": here["snapshots"],
+            "snapshots": here["snapshots"], "checkpoint_key": here["checkpoint.key"],
             "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
             "tokens": {"node": here["token-keys.json"], "operator": here["operator-keys.json"]},
             "rbac": str(policies.find("rbac.yaml")),
         }  # fmt: skip
+
+
+def eventually(check: Callable[[], T]) -> T:
+    """Return what `check` returns, once it does not fail."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return check()
+        except (AssertionError, LookupError, StopIteration):
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.05)
 
 
 @contextmanager

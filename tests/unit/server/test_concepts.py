@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import zstandard
 
 from cortex_runtime.columns import tags_of
 from unit.server.node import Node
@@ -214,7 +215,7 @@ def test_what_tenants_give_is_nowhere_in_the_clear(node: Node, cortex: str) -> N
 
 
 def dump(node: Node) -> bytes:
-    """All that the database has, as bytes."""
+    """All that the database has, as bytes; what it has compressed, also as it was before."""
     parts: list[bytes] = []
     conninfo = f"host=127.0.0.1 port={node.database_port} user=postgres dbname=cortexkg"
     with psycopg.connect(conninfo, autocommit=True) as connection:
@@ -226,4 +227,8 @@ def dump(node: Node) -> bytes:
             )
             with connection.cursor().copy(statement) as rows:
                 parts.extend(bytes(row) for row in rows)
+        contents = connection.execute(
+            "select content from audit_segment where content is not null"
+        ).fetchall()
+        parts.extend(zstandard.ZstdDecompressor().decompress(content) for (content,) in contents)
     return b"".join(parts)

@@ -2,7 +2,7 @@
 
     <deployment>/ca/            ca.crt ca.key database.json (passwords by role)
     <deployment>/operator/      tls.crt tls.key token-keys.json statements.key statements.pub
-    <deployment>/secrets/       token-keys.json
+    <deployment>/secrets/       token-keys.json checkpoint-signing.key checkpoint-signing.pub
     <region>/certs/  secrets/   what the region needs of it; made again whenever it is missing
 
 May be repeated, and killed, at any moment: what is there and whole stays as it is.
@@ -29,6 +29,7 @@ from cortexctl.platforms.local.certificates import Authority
 from cortexctl.tenants import keyrings, passphrases
 
 ROLES = ("postgres", "replicator", "rewind", "cortex")
+CHECKPOINTS = "checkpoint-signing"
 SERVICES = ("server", "etcd", "patroni")
 
 
@@ -71,6 +72,7 @@ def _prepare_deployment(deployment: Deployment) -> Authority:
     _ensure_token_keys(operator, "operator")
     _ensure_signing_key(operator, "statements")
     _ensure_token_keys(shared, "node")
+    _ensure_signing_key(shared, CHECKPOINTS)
     if not (ca / "database.json").exists():
         found = {role: secrets.token_urlsafe(32) for role in ROLES}
         durable.write(ca / "database.json", json.dumps(found).encode())
@@ -91,6 +93,8 @@ def _write_secrets(deployment: Deployment, region: Region, keyring: bytes) -> No
     directory = region.directory / "secrets"
     _copy(directory / "token-keys.json", _token_keys(deployment.directory / "secrets").to_bytes())
     _copy(directory / "operator-keys.json", _token_keys(deployment.operator_directory).public().to_bytes())
+    for name in (f"{CHECKPOINTS}.key", f"{CHECKPOINTS}.pub"):
+        _copy(directory / name, (deployment.directory / "secrets" / name).read_bytes())
     _copy(directory / "keyring.json", keyring)
     passphrases.link(deployment, region)
     known = passwords(deployment)

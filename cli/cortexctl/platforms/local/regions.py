@@ -140,7 +140,9 @@ def _exclusive(deployment: Deployment, name: str) -> Iterator[None]:
 
 def _prepare(deployment: Deployment, region: Region) -> None:
     wanted = [region.directory / part for part in ("log", "snapshots", "objects")]
-    secrets = ("keyring.json", "token-keys.json", "operator-keys.json", "cortex.pgpass")
+    secrets = (
+        "keyring.json", "token-keys.json", "operator-keys.json", "checkpoint-signing.key", "cortex.pgpass",
+    )  # fmt: skip
     wanted += [region.directory / "secrets" / name for name in secrets]
     wanted += [region.directory / "certs" / "server.pem"]
     wanted += [region.directory / "certs" / f"{node.name}.crt" for node in region.nodes]
@@ -195,6 +197,7 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
         },
         "rbac": str(here / "rbac.yaml"),
         "keys": _keys_url(secrets),
+        "checkpoint_key": str(secrets / "checkpoint-signing.key"),
         "log": str(here / "log" / f"{node.name}.log"),
         "snapshots": str(here / "snapshots" / node.name),
         "objects": (here / "objects").as_uri(),

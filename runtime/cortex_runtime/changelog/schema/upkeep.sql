@@ -25,7 +25,12 @@ begin
 end
 $$;
 
--- Removes some of what is kept for a day alone, and returns how much that was.
+-- How long what is kept; only the owner of the schema changes it.
+create table if not exists retention (what text primary key, kept interval not null);
+insert into retention values ('audit', '7 years') on conflict do nothing;
+
+-- Removes some of what is kept for a day alone, and of the audit log's content that has passed its retention
+-- (the hashes stay, and so the trees), and returns how much that was.
 create or replace function forget_expired() returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -42,6 +47,18 @@ begin
     get diagnostics removed = row_count;
     total := total + removed;
     delete from shown_once where ctid in (select ctid from shown_once where until < clock_timestamp() limit 2000);
+    get diagnostics removed = row_count;
+    total := total + removed;
+    delete from audit_checkpoint where ctid in (
+        select audit_checkpoint.ctid from audit_checkpoint join audit_tree using (tenant)
+        where at < day_ago and audit_checkpoint.size < audit_tree.size limit 2000);
+    get diagnostics removed = row_count;
+    total := total + removed;
+    update audit_segment set content = null where id in (
+        select id from audit_segment
+        where content is not null and leaf is not null
+          and last_time < clock_timestamp() - (select kept from retention where what = 'audit')
+        order by last_time, id limit 2000);
     get diagnostics removed = row_count;
     return total + removed;
 end

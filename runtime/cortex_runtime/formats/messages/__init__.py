@@ -5,7 +5,13 @@ returns them, so that the three cannot disagree. Unknown fields are refused.
 """
 
 from cortex_runtime.formats.messages.access import LoginRequest, LoginResponse, OidcLoginRequest, Session
-from cortex_runtime.formats.messages.audit import AuditEvent
+from cortex_runtime.formats.messages.audit import (
+    AuditConsistency,
+    AuditEvent,
+    AuditInclusion,
+    AuditSegment,
+    AuditTree,
+)
 from cortex_runtime.formats.messages.base import (
     INHERITS,
     MAX_BATCH,
@@ -85,7 +91,11 @@ __all__ = [
     "ApiKey",
     "ApiKeyRequest",
     "ApiKeyResponse",
+    "AuditConsistency",
     "AuditEvent",
+    "AuditInclusion",
+    "AuditSegment",
+    "AuditTree",
     "BatchRequest",
     "BatchResponse",
     "Concept",
