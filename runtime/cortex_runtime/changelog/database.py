@@ -23,6 +23,7 @@ from cortex_runtime.config import DatabaseConfig
 
 Connection = psycopg.AsyncConnection[Any]
 CONNECT_TIMEOUT = 2
+EVERY = "*"  # tenant
 
 
 class Unavailable(Exception):
@@ -100,6 +101,22 @@ class Database:
             if isinstance(error, TimeoutError | psycopg.Error):
                 raise NotConnected(str(error).strip() or "no instance answers") from error
             raise
+
+
+@asynccontextmanager
+async def about(database: Database, timeout: float, tenant: str) -> AsyncIterator[Connection]:
+    """Lend a connection in a transaction that sees the rows of one tenant, or of EVERY one.
+
+    Of the tables with row-level security (schema/isolation.sql) any other connection sees nothing.
+    """
+    async with database.connection(timeout) as connection, connection.transaction():
+        await say_about(connection, tenant)
+        yield connection
+
+
+async def say_about(connection: Connection, tenant: str) -> None:
+    """Say which tenant a connection's transaction is about, until its end."""
+    await connection.execute("select set_config('cortexkg.tenant', %s, true)", [tenant])
 
 
 def primary_conninfo(config: DatabaseConfig, application: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from cortex_runtime.changelog.database import Connection
+from cortex_runtime.changelog.database import EVERY, Connection, say_about
 from cortex_runtime.changelog.entries import ChangeEntry, change_place
 from cortex_runtime.changelog.rows import Rows, fetch, stream
 from cortex_runtime.changelog.snapshotfile import Origin
@@ -174,6 +174,7 @@ async def load(
     begun, quick = time.monotonic(), []
     async with connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
+        await say_about(connection, EVERY)
         # Opening entries takes longer than an idle owner is granted.
         await connection.execute("set local idle_in_transaction_session_timeout = '30s'")
         head = await fetch(connection, "select token, seq, digest from slot_head where slot = %s", number)

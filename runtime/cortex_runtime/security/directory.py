@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cortex_runtime.changelog.database import Connection
+from cortex_runtime.changelog.database import EVERY, Connection, say_about
 from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.security.envelope import (
@@ -158,6 +158,7 @@ class Directory:
             return False
         async with connection.transaction():
             await connection.execute("set transaction isolation level repeatable read, read only")
+            await say_about(connection, EVERY)
             row = await (await connection.execute("select version from directory")).fetchone()
             tenants = await _rows(connection, _TENANTS)
             api_keys = await _rows(

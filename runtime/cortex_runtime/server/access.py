@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from cortex_runtime.changelog.database import about
 from cortex_runtime.formats import tokens
 from cortex_runtime.formats.framing import framed
 from cortex_runtime.formats.messages import LoginRequest, LoginResponse, OidcLoginRequest, Session, encode
@@ -57,7 +58,7 @@ async def login_oidc(service: Service, request: Request) -> bytes:
         raise RequestError(
             "unavailable", "The identity provider does not answer; try again.", reason=str(error)
         ) from error
-    await _take_once(service, hashlib.sha256(wanted.id_token.encode()).digest(), person.until)
+    await _take_once(service, entry.name, hashlib.sha256(wanted.id_token.encode()).digest(), person.until)
     # Whose it is stands in the audit log as a keyed hash: it can be erased by erasing the key.
     who = framed("person", entry.identity.issuer, person.subject)
     subject = hmac.digest(service.directory.index_key(entry.name), who, "sha256")[:8].hex()
@@ -90,12 +91,13 @@ async def renew_session(service: Service, request: Request) -> bytes:
 
 async def logout(service: Service, request: Request) -> bytes:
     """End the caller's session: its tokens are refused on every node within seconds."""
-    session = _claims(request).sid
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+    claims = _claims(request)
+    session = claims.sid
+    async with about(service.primary, CALL_TIMEOUT, claims.tid) as connection:
         await connection.execute(
-            "insert into denied (session, until) values (%s, clock_timestamp() + make_interval(secs => %s))"
-            " on conflict do nothing",
-            [session, tokens.LIFETIME],
+            "insert into denied (session, tenant, until)"
+            " values (%s, %s, clock_timestamp() + make_interval(secs => %s)) on conflict do nothing",
+            [session, claims.tid, tokens.LIFETIME],
         )
         await connection.execute("update directory set version = version + 1")
     service.directory.deny(session)
@@ -130,7 +132,7 @@ def _known_key(service: Service, wanted: LoginRequest) -> tuple[TenantEntry, str
 
 async def _use_up(service: Service, tenant: str, name: str) -> None:
     """Take an API key that is good for one login. Raises RequestError when somebody else has."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+    async with about(service.primary, CALL_TIMEOUT, tenant) as connection:
         cursor = await connection.execute(
             "update api_key set used_at = clock_timestamp()"
             " where tenant = %s and id = %s and used_at is null",
@@ -141,12 +143,13 @@ async def _use_up(service: Service, tenant: str, name: str) -> None:
         raise _refused("one-time key used up")
 
 
-async def _take_once(service: Service, digest: bytes, until: int) -> None:
+async def _take_once(service: Service, tenant: str, digest: bytes, until: int) -> None:
     """Remember an ID token while it is good. Raises RequestError when it was shown before."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, tenant) as connection:
         cursor = await connection.execute(
-            "insert into shown_once (digest, until) values (%s, to_timestamp(%s)) on conflict do nothing",
-            [digest, until],
+            "insert into shown_once (digest, tenant, until) values (%s, %s, to_timestamp(%s))"
+            " on conflict do nothing",
+            [digest, tenant, until],
         )
     if cursor.rowcount != 1:
         raise _refused("ID token shown before")

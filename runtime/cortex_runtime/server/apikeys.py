@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cortex_runtime.changelog.database import about
 from cortex_runtime.formats.messages import ApiKey, ApiKeyRequest, ApiKeyResponse, encode
 from cortex_runtime.security import apikeys
 from cortex_runtime.server.changing import CALL_TIMEOUT, TIME, changing
@@ -39,7 +40,7 @@ async def make_api_key(service: Service, request: Request) -> bytes:
 
 async def list_api_keys(service: Service, request: Request) -> bytes:
     """Return a tenant's API keys, without their secrets."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, request.names["tenant"]) as connection:
         await tenant_of(connection, request)
         rows = await (await connection.execute(_API_KEYS, [request.names["tenant"]])).fetchall()
     return encode([ApiKey(**dict(zip(ApiKey.__struct_fields__, row, strict=True))) for row in rows])

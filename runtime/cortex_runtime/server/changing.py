@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from cortex_runtime import failpoints
-from cortex_runtime.changelog.database import Connection
+from cortex_runtime.changelog.database import Connection, about
 from cortex_runtime.formats.audit import pack
 from cortex_runtime.security import audit
 from cortex_runtime.security.directory import WrappedKey
@@ -25,7 +25,7 @@ TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\''
 @asynccontextmanager
 async def changing(service: Service, request: Request) -> AsyncIterator[Connection]:
     """Lend a connection to the primary in a transaction that tells the nodes, and has the request's event."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+    async with about(service.primary, CALL_TIMEOUT, request.names["tenant"]) as connection:
         yield connection
         await changed(connection, service, request)
 

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 
 from cortex_runtime import failpoints
-from cortex_runtime.changelog.database import Connection, Unavailable
+from cortex_runtime.changelog.database import EVERY, Connection, Unavailable, about
 from cortex_runtime.changelog.owner import NotOwner, Owner
 from cortex_runtime.changelog.reencryption import ROWS_AT_ONCE, Row, fetch_concepts, fetch_edges, reseal
 from cortex_runtime.formats.audit import pack
@@ -126,7 +126,7 @@ class KeyKeeper:
         return found
 
     async def _say_opened(self, versions: list[tuple[str, int]]) -> None:
-        async with self._service.primary.connection(CALL_TIMEOUT) as connection:
+        async with about(self._service.primary, CALL_TIMEOUT, EVERY) as connection:
             await connection.execute(
                 "insert into key_proof (tenant, version, region)"
                 " select tenant, version, %s from unnest(%s::text[], %s::int[]) as opened (tenant, version)"
@@ -198,7 +198,7 @@ class KeyKeeper:
         ]
         if not tenants or not self._service.replica.owners:
             return
-        async with self._service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+        async with about(self._service.primary, CALL_TIMEOUT, EVERY) as connection:
             await self._mark(connection, tenants)
 
     async def _destroy(self) -> None:
@@ -212,7 +212,7 @@ class KeyKeeper:
                     await self._destroy_unless_needed(tenant, key.version)
 
     async def _destroy_unless_needed(self, tenant: str, version: int) -> None:
-        async with self._service.primary.connection(LEDGER_TIMEOUT) as connection, connection.transaction():
+        async with about(self._service.primary, LEDGER_TIMEOUT, tenant) as connection:
             await lock_keys(connection, tenant)
             if await needed_for(connection, tenant, version):
                 return

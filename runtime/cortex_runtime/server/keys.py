@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from cortex_runtime.changelog.database import Connection
+from cortex_runtime.changelog.database import Connection, about
 from cortex_runtime.changelog.reencryption import count_opening, fetch_sample
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.formats.messages import (
@@ -63,7 +63,7 @@ _KEYS = f"""
 
 async def list_keys(service: Service, request: Request) -> bytes:
     """Return the versions of a tenant's data key."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, request.names["tenant"]) as connection:
         await tenant_of(connection, request)
         return encode(await _keys(connection, request.names["tenant"]))
 
@@ -71,7 +71,7 @@ async def list_keys(service: Service, request: Request) -> bytes:
 async def make_key(service: Service, request: Request) -> bytes:
     """Make the next version as PENDING, or return the one that is pending: so a rotation is resumed."""
     tenant = request.names["tenant"]
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+    async with about(service.primary, CALL_TIMEOUT, request.names["tenant"]) as connection:
         await tenant_of(connection, request)
         await lock_keys(connection, tenant)
         await connection.execute(_PATIENT)
@@ -92,12 +92,11 @@ async def make_key(service: Service, request: Request) -> bytes:
 async def prove_key(service: Service, request: Request) -> bytes:
     """Open the version's check value with this region's keyring, and record that it opened."""
     tenant, version = request.names["tenant"], int(request.names["version"])
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, request.names["tenant"]) as connection:
         await tenant_of(connection, request)
         await _key(connection, tenant, version)
-        async with connection.transaction():
-            await prove(connection, service, tenant, version)
-            await changed(connection, service, request)
+        await prove(connection, service, tenant, version)
+        await changed(connection, service, request)
         return encode(await _key(connection, tenant, version))
 
 
@@ -105,7 +104,7 @@ async def activate_key(service: Service, request: Request) -> bytes:
     """Make a proven version the one that seals; the one before opens only."""
     tenant, version = request.names["tenant"], int(request.names["version"])
     needed = min(PROOFS_NEEDED, len(service.config.database.hosts))
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+    async with about(service.primary, CALL_TIMEOUT, request.names["tenant"]) as connection:
         await tenant_of(connection, request)
         await lock_keys(connection, tenant)
         key = await _key(connection, tenant, version)
@@ -134,7 +133,7 @@ async def activate_key(service: Service, request: Request) -> bytes:
 async def ledger(service: Service, request: Request) -> bytes:
     """Return what still needs each version of a tenant's data key."""
     tenant = request.names["tenant"]
-    async with service.primary.connection(LEDGER_TIMEOUT) as connection:
+    async with about(service.primary, LEDGER_TIMEOUT, request.names["tenant"]) as connection:
         await tenant_of(connection, request)
         states = {key.version: key.state for key in await _keys(connection, tenant)}
         needed = await uses(connection, tenant)
@@ -152,7 +151,7 @@ async def retire_key(service: Service, request: Request) -> bytes:
     Raises RequestError (conflict) that names what still needs it.
     """
     tenant, version = request.names["tenant"], int(request.names["version"])
-    async with service.primary.connection(LEDGER_TIMEOUT) as connection, connection.transaction():
+    async with about(service.primary, LEDGER_TIMEOUT, request.names["tenant"]) as connection:
         await tenant_of(connection, request)
         await lock_keys(connection, tenant)
         key = await _key(connection, tenant, version)
@@ -172,7 +171,7 @@ async def rewrap_keys(service: Service, request: Request) -> bytes:
     Raises RequestError (conflict) when this node's keyring has another newest version than the request.
     """
     tenant, wanted = request.names["tenant"], request.decode(RewrapRequest).kek_version
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+    async with about(service.primary, CALL_TIMEOUT, tenant) as connection:
         await tenant_of(connection, request)
         await lock_keys(connection, tenant)
         await connection.execute(_PATIENT)
@@ -196,7 +195,7 @@ async def rewrap_keys(service: Service, request: Request) -> bytes:
 async def wrapping(service: Service, request: Request) -> bytes:
     """Return by which versions of its key-encryption key a tenant's keys are wrapped in this region."""
     tenant = request.names["tenant"]
-    async with service.local.connection(CALL_TIMEOUT) as connection:
+    async with about(service.local, CALL_TIMEOUT, tenant) as connection:
         await tenant_of(connection, request)
         rows = await (await connection.execute(_WRAPPED, [tenant, tenant], binary=True)).fetchall()
         kept = await (await connection.execute(_BACKUPS, [tenant])).fetchall()
@@ -211,23 +210,20 @@ async def wrapping(service: Service, request: Request) -> bytes:
 async def verify_keys(service: Service, request: Request) -> bytes:
     """Open, with this region's keys and of its own database, a sample of what each version seals."""
     tenant, found = request.names["tenant"], []
-    async with service.local.connection(LEDGER_TIMEOUT) as connection:
+    async with about(service.local, LEDGER_TIMEOUT, tenant) as connection:
         await tenant_of(connection, request)
-        keys = await (await connection.execute(_DATA_KEYS, [tenant], binary=True)).fetchall()
-        for key in [WrappedKey(*row) for row in keys]:
-            sample = await fetch_sample(connection, tenant, key.version)
-            opens = key.state != "DESTROYED" and await asyncio.to_thread(service.directory.opens, tenant, key)
-            opened = await asyncio.to_thread(count_opening, service.directory, tenant, sample)
-            found.append(
-                Verified(
-                    region=service.config.region,
-                    version=key.version,
-                    state=key.state,
-                    check_value=opens,
-                    tried=len(sample),
-                    opened=opened,
-                )
+        rows = await (await connection.execute(_DATA_KEYS, [tenant], binary=True)).fetchall()
+        keys = [WrappedKey(*row) for row in rows]
+        samples = [await fetch_sample(connection, tenant, key.version) for key in keys]
+    for key, sample in zip(keys, samples, strict=True):
+        opens = key.state != "DESTROYED" and await asyncio.to_thread(service.directory.opens, tenant, key)
+        found.append(
+            Verified(
+                region=service.config.region, version=key.version, state=key.state, check_value=opens,
+                tried=len(sample),
+                opened=await asyncio.to_thread(count_opening, service.directory, tenant, sample),
             )
+        )  # fmt: skip
     return encode(found)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors
 
+from cortex_runtime.changelog.database import about
 from cortex_runtime.formats.messages import LegalHoldRequest, PurgeProgress, Residue, Tenant, encode
 from cortex_runtime.server.changing import CALL_TIMEOUT, changing
 from cortex_runtime.server.errors import RequestError
@@ -68,9 +69,10 @@ async def purge(service: Service, request: Request) -> bytes:
 async def residue(service: Service, request: Request) -> bytes:
     """Return what this node, its region's database and its object store have of a tenant."""
     tenant, replica = request.names["tenant"], service.replica
-    async with service.local.connection(CALL_TIMEOUT) as connection:
+    async with about(service.local, CALL_TIMEOUT, tenant) as connection:
         state = (await tenant_of(connection, request)).state
         rows = await (await connection.execute("select part, rows from residue_of(%s)", [tenant])).fetchall()
+    async with service.local.connection(CALL_TIMEOUT) as connection:
         await service.directory.refresh(connection)
     opens = await asyncio.to_thread(service.directory.opened_versions, tenant)
     parts = {f"database {part}": count for part, count in rows}

@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import structlog
 import uvloop
 from granian.constants import HTTPModes, Interfaces
@@ -19,7 +20,13 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from cortex_runtime import config as configuration
 from cortex_runtime.changelog.cluster import HEARTBEAT_PERIOD, Heartbeat
-from cortex_runtime.changelog.database import Connection, Database, local_conninfo, primary_conninfo
+from cortex_runtime.changelog.database import (
+    Connection,
+    Database,
+    Unavailable,
+    local_conninfo,
+    primary_conninfo,
+)
 from cortex_runtime.changelog.replica import Replica
 from cortex_runtime.changelog.slots import SETTINGS
 from cortex_runtime.changelog.snapshots import Snapshots
@@ -55,6 +62,11 @@ from cortex_runtime.server.service import Service
 NOTICED_BY_LOAD_BALANCER = 2.5
 DRAIN_TIMEOUT = 10.0
 MAINTENANCE_PERIOD = 600.0
+_ROLE = """
+    select rolsuper or rolbypassrls
+           or exists (select from pg_class where relname = 'tenant' and relowner = r.oid), rolname
+    from pg_roles r where rolname = current_user
+"""
 log = structlog.get_logger()
 
 
@@ -148,10 +160,13 @@ class _Node:
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
         asked = asyncio.create_task(ended.wait())
+        unfit = asyncio.create_task(self._refuse_role())
         broken = asyncio.create_task(replica.ended())
-        await asyncio.wait([serving, asked, broken], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([serving, asked, broken, unfit], return_when=asyncio.FIRST_COMPLETED)
         for task in background:
             task.cancel()
+        if unfit.done():
+            return 2
         if not asked.done():
             log.error("ended by itself", serving=not serving.done(), following=not broken.done())
             return 1
@@ -204,6 +219,22 @@ class _Node:
                 " on conflict (node) do update set at = excluded.at",
                 [name],
             )
+
+    async def _refuse_role(self) -> None:
+        """Return when the database lets this node in as somebody whom row-level security does not bind."""
+        while True:
+            try:
+                async with self._local.connection(5.0) as connection:
+                    row = await (await connection.execute(_ROLE)).fetchone()
+            except (Unavailable, psycopg.Error):
+                await asyncio.sleep(1.0)
+                continue
+            if row is not None and row[0]:
+                log.error(
+                    "not started", why=f"the role {row[1]} owns tables, or passes row-level security by"
+                )
+                return
+            await asyncio.Event().wait()
 
     async def _share_rates(self) -> None:
         """Tell the other nodes what this one is asked, and hear what they are: a tenant's rate is for all."""

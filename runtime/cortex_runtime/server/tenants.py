@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Json
 
-from cortex_runtime.changelog.database import Connection
+from cortex_runtime.changelog.database import EVERY, Connection, about
 from cortex_runtime.formats.keyring import KeyringError
 from cortex_runtime.formats.messages import (
     IdentityProvider,
@@ -57,7 +57,7 @@ async def onboard(service: Service, request: Request) -> bytes:
         raise RequestError(
             "conflict", f"The keyring of region {service.config.region} has no key of {wanted.tenant}."
         ) from error
-    async with service.primary.connection(CALL_TIMEOUT) as connection, connection.transaction():
+    async with about(service.primary, CALL_TIMEOUT, wanted.tenant) as connection:
         cursor = await connection.execute(
             "insert into tenant (name, tier, keyring_generation, kek_version, index_key)"
             " values (%s, %s, %s, %s, %s) on conflict do nothing",
@@ -86,13 +86,13 @@ async def onboard(service: Service, request: Request) -> bytes:
 
 async def list_tenants(service: Service, request: Request) -> bytes:  # noqa: ARG001
     """Return all tenants."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, EVERY) as connection:
         return encode(await _tenants(connection, None))
 
 
 async def show_tenant(service: Service, request: Request) -> bytes:
     """Return one tenant."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, request.names["tenant"]) as connection:
         return encode(await tenant_of(connection, request))
 
 

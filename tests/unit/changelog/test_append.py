@@ -19,6 +19,7 @@ SLOT, NODE = 5, "eu-west-1"
 
 
 def own(database: psycopg.Connection, token: int = 1) -> None:
+    database.execute("set cortexkg.tenant = '*'")
     database.execute("update slot_owner set node = %s, token = %s where slot = %s", [NODE, token, SLOT])
     database.execute(
         "insert into tenant (name, tier, keyring_generation, kek_version, index_key)"

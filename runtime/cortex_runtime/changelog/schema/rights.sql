@@ -10,4 +10,4 @@ grant insert, update, delete on key_use, key_use_told to cortex;
 grant insert, update on key_seals to cortex;
 grant delete on api_key, identity_provider to cortex;
 grant execute on function append, audit_append, audit_sequence, keep_partitions, forget_expired, purge_tenant,
-    residue_of, reencrypt, key_ledger, register_backup to cortex;
+    residue_of, reencrypt, key_ledger, register_backup, is_about to cortex;

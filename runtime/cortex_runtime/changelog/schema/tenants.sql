@@ -50,12 +50,14 @@ create table if not exists identity_provider (
 -- ID tokens that were shown, for as long as they are good: none is taken twice.
 create table if not exists shown_once (
     digest bytea primary key,
+    tenant text not null,
     until timestamptz not null
 );
 
 -- Sessions that ended before their tokens did.
 create table if not exists denied (
     session text primary key,
+    tenant text not null,
     until timestamptz not null
 );
 
