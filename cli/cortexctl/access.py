@@ -37,9 +37,8 @@ def operator(
     """
     key = _signing_key(deployment.operator_directory / "signing.key")
     actor = os.environ.get("SUDO_USER") or getpass.getuser()
-    certificate = (deployment.operator_directory / "tls.crt", deployment.operator_directory / "tls.key")
     return open_client(
-        deployment, url=url, certificate=certificate, timeout=timeout, deadline=deadline,
+        deployment, url=url, certificate=deployment.operator_certificate, timeout=timeout, deadline=deadline,
         token=_Renewed(lambda: (mint_operator_token(key, actor), LIFETIME)),
     )  # fmt: skip
 
@@ -65,7 +64,7 @@ def open_client(
     *,
     token: str | Callable[[], str] = "",
     url: str = "",
-    certificate: tuple[Path, Path] | None = None,
+    certificate: Path | None = None,
     timeout: float = 10.0,
     deadline: float = 30.0,
 ) -> Client:

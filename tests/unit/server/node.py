@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cortex_runtime.formats.keyring import new_keyring, parse
 from cortex_runtime.formats.tokens import mint_operator_token
 from cortexctl.platforms.local import certificates
+from cortexctl.platforms.local.certificates import Identity
 
 REGION, PATIENCE = "eu-west", 30.0
 TENANTS = ("acme", "other")
@@ -42,13 +43,13 @@ class Node:
     @cached_property
     def http(self) -> httpx.Client:
         context = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
-        context.load_cert_chain(str(self.directory / "node.crt"), str(self.directory / "node.key"))
+        context.load_cert_chain(self.directory / "node.pem")
         return httpx.Client(verify=context, trust_env=False, timeout=20.0)
 
     def prepare(self) -> None:
         """Write what a node is told."""
         authority = certificates.open_authority(self.directory, "test")
-        certificates.ensure(authority, self.directory, "node")
+        certificates.ensure(authority, self.directory, Identity("node", "eu-west-1"))
         keyring = parse(new_keyring())
         for tenant in TENANTS:
             keyring = keyring.with_tenant(tenant)
@@ -158,7 +159,7 @@ class Node:
 
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
-            "ca.crt", "node.crt", "node.key", "node-token.key", "node-token.pub", "operator-token.pub",
+            "ca.crt", "node.pem", "node-token.key", "node-token.pub", "operator-token.pub",
             "keyring.json", "log", "snapshots",
         )}  # fmt: skip
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
@@ -166,7 +167,7 @@ class Node:
             "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
             "port": self.port, "keyring": here["keyring.json"], "log": here["log"],
             "snapshots": here["snapshots"],
-            "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
+            "tls": {"ca": here["ca.crt"], "certificate": here["node.pem"], "key": here["node.pem"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
             "tokens": {"signing_key": here["node-token.key"], "signing_public": here["node-token.pub"],
                        "operator_public": here["operator-token.pub"]},
