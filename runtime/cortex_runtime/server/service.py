@@ -29,6 +29,7 @@ from cortex_runtime.security.envelope import CannotOpen
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.errors import RequestError
 from cortex_runtime.server.forwarding import Forwarder, NotAnswered, NotReached
+from cortex_runtime.server.identity import Identity
 from cortex_runtime.server.metrics import Metrics
 from cortex_runtime.server.requests import Request
 
@@ -51,6 +52,7 @@ class Service:
     primary: Database
     local: Database
     forwarder: Forwarder
+    identity: Identity
     audit: AuditBuffer
     metrics: Metrics
     signing_key: bytes
