@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortexctl.commands import audit, concept, deployment, drill, failover, key, query, tenant
+from cortexctl.commands import audit, certificate, concept, deployment, drill, failover, key, query, tenant
 from cortexctl.errors import CortexctlError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for group, name in (
     (concept.app, "concept"),
     (key.app, "key"),
     (audit.app, "audit"),
+    (certificate.app, "certificate"),
     (drill.app, "drill"),
     (failover.app, "failover"),
 ):

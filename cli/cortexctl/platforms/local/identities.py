@@ -6,7 +6,7 @@ so that a node's certificate is none of Patroni's roles, and nothing else of the
 
 from __future__ import annotations
 
-from cortexctl.deployment import Region
+from cortexctl.deployment import Node, Region
 from cortexctl.platforms.local.certificates import Identity
 
 ROLES = ("postgres", "replicator", "rewind", "cortex")
@@ -24,7 +24,12 @@ def role(name: str) -> Identity:
     return Identity(f"role-{name}", name, serves=False)
 
 
+def of_node(node: Node) -> Identity:
+    """Return the certificate of a node, which serves, and asks other nodes."""
+    return Identity(node.name, node.name)
+
+
 def of_region(region: Region) -> tuple[Identity, ...]:
-    """Return all certificates of a region. A node serves, and asks other nodes."""
-    nodes = (Identity(node.name, node.name) for node in region.nodes)
+    """Return all certificates of a region."""
+    nodes = (of_node(node) for node in region.nodes)
     return (FRONT, BALANCER, DATABASE, ETCD, ARBITER, PATRONI, *(role(name) for name in ROLES), *nodes)
