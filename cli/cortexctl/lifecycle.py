@@ -66,8 +66,7 @@ def up(name: str, wish: Wish, *, confirm: Callable[[str], None], progress: Progr
             wanted = _write(wanted, new=known is None)
             platform = platforms.of(wanted)
         platform.prepare()
-        # What lives and has one that was due could not be asked, nor ask, when that has expired.
-        platform.take_up_certificates(patience=0.0)
+        _take_up(platform, progress)
         outcomes = provision.apply(
             wanted, binary=binary, replace=_dead(wanted, living), on_event=progress.event
         )
@@ -190,6 +189,14 @@ def _check_ports(wanted: Deployment, platform: Platform, living: frozenset[str])
     for place, needed in {"edge": edge, **regions}.items():
         if place not in living and not platform.region_processes(place):
             ports.check_free(needed)
+
+
+def _take_up(platform: Platform, progress: Progress) -> None:
+    """Have what lives show the certificates that were renewed: with an expired one it could not be asked."""
+    stale = [f"{one.place}/{one.name}" for one in platform.certificates() if one.stale]
+    if stale:
+        progress.tell("certificates", f"renewed: {', '.join(stale)}")
+        platform.take_up_certificates(patience=RENEWAL_PATIENCE)
 
 
 def _find_tools(progress: Progress) -> Path:

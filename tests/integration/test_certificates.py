@@ -24,7 +24,7 @@ import pytest
 from cortex_runtime.client import ClientError
 from cortexctl import access, credentials
 from cortexctl.deployment import Region
-from cortexctl.platforms.local import certificates
+from cortexctl.platforms.local import certificates, identities
 from cortexctl.platforms.local.certificates import Identity
 from cortexctl.platforms.local.listeners import SSL_REQUEST
 from integration.running import CORTEXCTL, Running, eventually, get, put
@@ -351,3 +351,14 @@ def test_a_certificate_that_has_expired_is_told_and_renewed(
     assert [(row["place"], row["name"]) for row in planned] == [(region.name, "role-rewind")]
     assert running.json("certificate", "renew")[0]["state"] == "ok"
     assert "Nothing to do" in running.run("certificate", "renew").stderr
+
+
+def test_up_renews_what_is_due(running: Running, region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = certificates.open_authority(running.deployment.directory / "ca", running.deployment.name)
+    monkeypatch.setattr(certificates, "LIFETIME", datetime.timedelta(days=29))
+    certificates.ensure(authority, region.directory / "certs", identities.DATABASE, anew=True)
+    listed = {(row["place"], row["name"]): row["state"] for row in running.json("certificate", "list")}
+    assert listed[region.name, "postgres"] == "due"
+    assert f"renewed: {region.name}/postgres" in running.run("up", "--yes").stderr
+    assert {row["state"] for row in running.json("certificate", "list")} == {"ok"}
+    serials(running)

@@ -76,7 +76,7 @@ def take_up(deployment: Deployment, *, patience: float) -> tuple[Certificate, ..
         if stale and time.monotonic() >= tell_at:
             _tell(deployment, stale)
             told, tell_at = True, time.monotonic() + TELL_AGAIN
-        if not stale and told and patience:
+        if not stale and told:
             time.sleep(SETTLING)
             stale = tuple(one for one in inspect(deployment) if one.stale)
         if not stale or time.monotonic() >= until:
