@@ -150,7 +150,8 @@ class _Node:
         """Serve and ask with the certificate that is in the file now; it was checked.
 
         Another worker listens on the same port, then the old one takes no more connections and ends when it
-        has answered: none is refused and none is cut.
+        has answered. A connection on which nothing was asked yet may be closed then: HAProxy, other nodes and
+        our client repeat what they were about to ask.
         """
         self._service.forwarder.renew()
         if self._server is not None:
