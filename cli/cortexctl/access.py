@@ -39,9 +39,8 @@ def operator(
     """
     keys = _token_keys(deployment.operator_directory / "token-keys.json")
     actor = os.environ.get("SUDO_USER") or getpass.getuser()
-    certificate = (deployment.operator_directory / "tls.crt", deployment.operator_directory / "tls.key")
     return open_client(
-        deployment, url=url, certificate=certificate, timeout=timeout, deadline=deadline,
+        deployment, url=url, certificate=deployment.operator_certificate, timeout=timeout, deadline=deadline,
         token=_Renewed(lambda: (mint_operator_token(keys, actor), LIFETIME)),
     )  # fmt: skip
 
@@ -67,7 +66,7 @@ def open_client(
     *,
     token: str | Callable[[], str] = "",
     url: str = "",
-    certificate: tuple[Path, Path] | None = None,
+    certificate: Path | None = None,
     timeout: float = 10.0,
     deadline: float = 30.0,
 ) -> Client:

@@ -128,8 +128,13 @@ class Deployment:
 
     @property
     def operator_directory(self) -> Path:
-        """tls.crt, tls.key (client certificate) and token-keys.json (formats.tokenkeys) of the operator."""
+        """tls.pem (client certificate) and token-keys.json (formats.tokenkeys) of the operator."""
         return self.directory / "operator"
+
+    @property
+    def operator_certificate(self) -> Path:
+        """The operator's client certificate and its key, in one file."""
+        return self.operator_directory / "tls.pem"
 
     @property
     def regions(self) -> tuple[Region, ...]:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from cortex_runtime.client import ClientError
 from cortex_runtime.formats.messages import HealthReport
-from cortexctl import access
+from cortexctl import access, certificates
+from cortexctl.certificates import Certificate
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.platforms.base import DatabaseMember, Platform, RegionStatus
 
@@ -63,7 +64,7 @@ class RegionHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A deployment. `reasons` says all that keeps it from being healthy."""
+    """A deployment. `reasons` says all that keeps it from being healthy, `warnings` what soon will."""
 
     deployment: str
     id: str
@@ -72,6 +73,7 @@ class Health:
     durability: str
     load_balancer_url: str
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
     regions: tuple[RegionHealth, ...]
     nodes: tuple[NodeHealth, ...]
 
@@ -103,11 +105,12 @@ def ask(deployment: Deployment, nodes: Iterable[Node], *, hashes: bool = False) 
 def inspect(deployment: Deployment, platform: Platform) -> Health:
     """Ask everything, at the same time, and judge. Raises Refused when the operator's files can't be read."""
     fronts = [deployment.edge_url, *(region.load_balancer_url for region in deployment.regions)]
-    with ThreadPoolExecutor(2 + len(fronts)) as pool:
+    with ThreadPoolExecutor(3 + len(fronts)) as pool:
         database = pool.submit(platform.database)
+        shown = pool.submit(platform.certificates)
         answers = pool.submit(ask, deployment, deployment.nodes)
         failures = dict(zip(fronts, pool.map(lambda url: _front(deployment, url), fronts), strict=True))
-        return judge(deployment, database.result(), answers.result(), failures)
+        return judge(deployment, database.result(), answers.result(), failures, shown.result())
 
 
 def judge(
@@ -115,6 +118,7 @@ def judge(
     database: tuple[DatabaseMember, ...],
     answers: tuple[Answer, ...],
     failures: dict[str, str],
+    found: tuple[Certificate, ...] = (),
 ) -> Health:
     """Return the health out of what was answered.
 
@@ -134,6 +138,7 @@ def judge(
     )
     durable, durability = _durability(len(regions), tuple(region.database for region in regions))
     edge = failures[deployment.edge_url]
+    faults, warnings = certificates.judge(found)
     reasons = [
         *(
             f"{node.name} is {node.status}: {'; '.join(node.reasons)}"
@@ -147,11 +152,12 @@ def judge(
         ),
         *([] if durable else [f"Durability: {durability}"]),
         *([f"The edge does not answer: {edge}"] if edge else []),
+        *faults,
     ]
     return Health(
         deployment=deployment.name, id=deployment.id, profile=deployment.profile, healthy=not reasons,
-        durability=durability, load_balancer_url=deployment.edge_url, reasons=tuple(reasons), regions=regions,
-        nodes=nodes,
+        durability=durability, load_balancer_url=deployment.edge_url, reasons=tuple(reasons),
+        warnings=tuple(warnings), regions=regions, nodes=nodes,
     )  # fmt: skip
 
 

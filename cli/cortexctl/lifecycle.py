@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cortexctl import certificates, durable, health, platforms, ports, provision, tools
 from cortexctl import deployment as deployments
-from cortexctl import durable, health, platforms, ports, provision, tools
+from cortexctl.certificates import Certificate
 from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, state_home
 from cortexctl.errors import CortexctlError, DeploymentNotFound, ObjectiveMissed, Refused, UsageError
 from cortexctl.health import Health
@@ -23,6 +24,7 @@ REGIONS = ("eu-west", "us-east", "ap-south")
 PROFILES = {"standard": 2, "small": 1}
 MAX_NODES = 40  # of a region: what its block of ports holds
 HEALTH_PATIENCE = 120.0
+RENEWAL_PATIENCE = 30.0
 POLL = 0.3
 
 
@@ -66,6 +68,7 @@ def up(name: str, wish: Wish, *, confirm: Callable[[str], None], progress: Progr
             wanted = _write(wanted, new=known is None)
             platform = platforms.of(wanted)
         platform.prepare()
+        _take_up(platform, progress)
         outcomes = provision.apply(
             wanted, binary=binary, replace=_dead(wanted, living), on_event=progress.event
         )
@@ -108,6 +111,29 @@ def down(name: str, *, delete_data: bool, confirm: Callable[[str], None], progre
         if delete_data:
             _remove(found.directory)
     return True
+
+
+def renew(name: str, *, everything: bool, dry_run: bool = False) -> tuple[Certificate, ...]:
+    """Renew the certificates that are due, or all, and return them once everything that runs shows them.
+
+    Raises Refused when the CA is damaged, ObjectiveMissed when something goes on showing another. May be
+    killed and repeated at any moment: what was replaced and not yet taken up is then.
+    """
+    platform = platforms.of(deployments.load(name))
+    if dry_run:
+        paths = platform.due_certificates(everything=everything)
+        return tuple(one for one in platform.certificates() if one.path in paths)
+    with lock(name, "certificate renew"):
+        platform = platforms.of(deployments.load(name))
+        paths = platform.replace_certificates(everything=everything)
+        stale = platform.take_up_certificates(patience=RENEWAL_PATIENCE)
+        if stale:
+            raise ObjectiveMissed(
+                f"{len(stale)} certificates of deployment {name!r} were replaced and are not in use yet.",
+                why=" ".join(f"{reason}." for reason in certificates.judge(stale)[1]),
+                todo="Look at cortexctl status, then run cortexctl certificate renew again.",
+            )
+        return tuple(one for one in platform.certificates() if one.path in paths)
 
 
 def living(name: str) -> list[str]:
@@ -185,6 +211,14 @@ def _check_ports(wanted: Deployment, platform: Platform, living: frozenset[str])
     for place, needed in {"edge": edge, **regions}.items():
         if place not in living and not platform.region_processes(place):
             ports.check_free(needed)
+
+
+def _take_up(platform: Platform, progress: Progress) -> None:
+    """Have what lives show the certificates that were renewed: with an expired one it could not be asked."""
+    stale = [f"{one.place}/{one.name}" for one in platform.certificates() if one.stale]
+    if stale:
+        progress.tell("certificates", f"renewed: {', '.join(stale)}")
+        platform.take_up_certificates(patience=RENEWAL_PATIENCE)
 
 
 def _find_tools(progress: Progress) -> Path:

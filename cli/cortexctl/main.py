@@ -11,6 +11,7 @@ import typer
 from cortexctl.commands import (
     api_key,
     audit,
+    certificate,
     concept,
     deployment,
     drill,
@@ -38,6 +39,7 @@ for group, name in (
     (concept.app, "concept"),
     (key.app, "key"),
     (audit.app, "audit"),
+    (certificate.app, "certificate"),
     (drill.app, "drill"),
     (failover.app, "failover"),
 ):

@@ -1,4 +1,4 @@
-"""The programs that a deployment on this machine needs and that don't come from a package index.
+"""The programs and libraries that a deployment on this machine needs and no package index has.
 
 They are taken from the PATH, else from the distribution's packages, unpacked into a private prefix: no
 root, no service is started, nothing on the host changes. Their libraries are found by LD_LIBRARY_PATH.
@@ -34,7 +34,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is asked of a program: its Debian package, how it tells its version, which versions do."""
+    """What is asked of a program: its Debian packages, how it tells its version, which versions do."""
 
     package: str
     version_flag: str
@@ -48,6 +48,8 @@ WANTED = {
     "etcd": _Wanted("etcd-server", "--version", (3, 4), ((3, 5, 0), (3, 5, 1), (3, 5, 2))),
     "redis-server": _Wanted("redis-server", "--version", (6, 0)),
 }
+# What PostgreSQL's programs are linked with; most machines have all of it.
+LIBRARIES = _Wanted("libssl3 libgssapi-krb5-2 libxml2 liblz4-1 libzstd1", "--version", (18,))
 
 
 def find(name: str) -> Tool:
@@ -67,6 +69,30 @@ def find(name: str) -> Tool:
         f"The package {wanted.package} of this distribution has no {name} that does.",
         why=_requirement(name, wanted),
         todo=f"Install a newer {name} and put it on the PATH.",
+    )
+
+
+def libraries(program: Path) -> dict[str, str]:
+    """Return what PostgreSQL's programs need in their environment; fetches libraries that are missing.
+
+    What the server loads while it runs would find another libpq of this machine before their own.
+    Raises ToolMissing.
+    """
+    own = program.parents[1] / "lib"
+    if _good(Tool(program, _library_path(own)), LIBRARIES):
+        return _library_path(own)
+    prefix = tools_directory() / "postgres-libraries"
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    with durable.exclusive(prefix.parent / ".lock", "The directory of tools", patience=PATIENCE):
+        if not prefix.exists():
+            _fetch(prefix.name, LIBRARIES)
+    environment = _library_path(own, prefix)
+    if _good(Tool(program, environment), LIBRARIES):
+        return environment
+    raise ToolMissing(
+        "PostgreSQL does not start on this machine.",
+        why=f"{program} needs libraries that {LIBRARIES.package} of this distribution do not have.",
+        todo="Run it on Debian 12 or newer, or on Ubuntu 22.04 or newer.",
     )
 
 
@@ -103,10 +129,17 @@ def _unpacked(name: str, wanted: _Wanted) -> Tool | None:
     for part in ("usr/sbin", "usr/bin", "sbin", "bin"):
         program = prefix / part / name
         if program.is_file():
-            libraries = sorted({str(library.parent) for library in prefix.rglob("lib*.so.*")})
-            environment = {"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}
-            return _good(Tool(program, environment), wanted)
+            return _good(Tool(program, _library_path(prefix)), wanted)
     return None
+
+
+def _library_path(*prefixes: Path) -> dict[str, str]:
+    found = [
+        place
+        for prefix in prefixes
+        for place in sorted({str(one.parent) for one in prefix.rglob("lib*.so.*")})
+    ]
+    return {"LD_LIBRARY_PATH": os.pathsep.join(found)} if found else {}
 
 
 def _good(tool: Tool, wanted: _Wanted) -> Tool | None:
@@ -117,10 +150,10 @@ def _good(tool: Tool, wanted: _Wanted) -> Tool | None:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", answer.stdout)
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", answer.stdout)
     if answer.returncode or not found:
         return None
-    version = tuple(int(part) for part in found.groups())
+    version = tuple(int(part) for part in found.groups("0"))
     return tool if version >= wanted.oldest and version not in wanted.bad else None
 
 
@@ -158,7 +191,11 @@ def _download(name: str, wanted: _Wanted, work: Path) -> None:
         apt += ["-o", option]
     _run([*apt, "update"], name, wanted)
     # Not installed: downloaded, with those of its dependencies that this machine does not have.
-    _run([*apt, "-y", "--no-install-recommends", "--download-only", "install", wanted.package], name, wanted)
+    _run(
+        [*apt, "-y", "--no-install-recommends", "--download-only", "install", *wanted.package.split()],
+        name,
+        wanted,
+    )
 
 
 def _run(command: list[str], name: str, wanted: _Wanted) -> None:

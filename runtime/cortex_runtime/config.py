@@ -21,7 +21,7 @@ class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TlsConfig(_Section, frozen=True, kw_only=True):
-    """Paths of the CA's certificate and of this node's certificate and key (PKCS 8)."""
+    """Paths of the CA's certificate and of a certificate and its key (PKCS 8), which may be one file."""
 
     ca: Path
     certificate: Path

@@ -135,8 +135,7 @@ def balancing(found: deployments.Deployment) -> list[Figure]:
     cortexctl("up", "--yes", "--nodes", "5")
     region = deployments.load(NAME).regions[0]
     context = ssl.create_default_context(cafile=str(found.ca_certificate))
-    operator = found.operator_directory
-    context.load_cert_chain(str(operator / "tls.crt"), str(operator / "tls.key"))
+    context.load_cert_chain(found.operator_certificate)
     path = "/v1/openapi.json"
     with httpx.Client(verify=context, trust_env=False) as client:
         near, through = f"https://{region.nodes[0].address}{path}", region.load_balancer_url + path
@@ -162,8 +161,7 @@ def importing(found: deployments.Deployment, lines: Path) -> list[Figure]:
     with access.open_client(found) as client:
         token = access.log_in(client, NAME, credentials.api_key(found, NAME)).token
     context = ssl.create_default_context(cafile=str(found.ca_certificate))
-    operator = found.operator_directory
-    context.load_cert_chain(str(operator / "tls.crt"), str(operator / "tls.key"))
+    context.load_cert_chain(found.operator_certificate)
     url = f"https://{found.nodes[0].address}/v1/tenants/{NAME}/cortices/main/query"
     headers = {"authorization": f"Bearer {token}"}
     with httpx.Client(verify=context, trust_env=False, headers=headers) as client:

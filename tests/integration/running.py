@@ -118,7 +118,7 @@ class Running:
         assert all(len(found) == 1 for found in states.values()), states
 
 
-def eventually(check: Callable[[], T], *, patience: float = 20.0) -> T:
+def eventually(check: Callable[[], T], *, patience: float = 20.0, pause: float = 0.1) -> T:
     """Return what `check` returns, once it neither raises nor fails an assertion."""
     until = time.monotonic() + patience
     while True:
@@ -134,7 +134,7 @@ def eventually(check: Callable[[], T], *, patience: float = 20.0) -> T:
         ):
             if time.monotonic() > until:
                 raise
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 @contextmanager

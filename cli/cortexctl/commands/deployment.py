@@ -125,6 +125,8 @@ def _show(found: Health, output: Output) -> None:
         "durability": found.durability,
     }
     render.data(summary, output)
+    for warning in found.warnings:
+        render.note(f"Note: {warning}.")
     render.data(regions, output, columns=("name", "role", "status", "database", "load_balancer_url"))
     columns = ("name", "status", "role", "slots", "owned", "lag", "columns", "concepts", "kernels")
     render.data(document["nodes"], output, columns=columns)

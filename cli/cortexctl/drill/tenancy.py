@@ -55,13 +55,12 @@ def canary(deployment: Deployment, token: Callable[[], str], plan: CanaryPlan) -
 
 def node_doors(deployment: Deployment, token: Callable[[], str]) -> dict[str, Client]:
     """Return a client of every node's own listener."""
-    directory = deployment.operator_directory
     return {
         node.name: access.open_client(
             deployment,
             token=token,
             url=f"https://{node.address}",
-            certificate=(directory / "tls.crt", directory / "tls.key"),
+            certificate=deployment.operator_certificate,
         )
         for node in deployment.nodes
     }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
+
+from cortexctl.certificates import Certificate
 
 RegionStatus = Literal["healthy", "degraded", "draining", "lost"]
 
@@ -39,6 +42,18 @@ class Platform(Protocol):
 
     def prepare(self) -> None:
         """Make what must be there before anything starts (CA, certificates, secrets), if it isn't yet."""
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Return all certificates, with what each listener that answers shows."""
+
+    def due_certificates(self, *, everything: bool) -> tuple[Path, ...]:
+        """Return the files that a renewal would replace. Changes nothing."""
+
+    def replace_certificates(self, *, everything: bool) -> tuple[Path, ...]:
+        """Replace the files that are due, or all of them, and return these."""
+
+    def take_up_certificates(self, *, patience: float) -> tuple[Certificate, ...]:
+        """Have what runs show the certificates of the files; returns those that were not taken up in time."""
 
     def living(self) -> frozenset[str]:
         """Return the names of the regions and nodes that are alive, and "edge"; a zombie is dead.

@@ -63,13 +63,13 @@ class Client:
         *,
         ca: Path,
         token: str | Callable[[], str] = "",
-        certificate: tuple[Path, Path] | None = None,
+        certificate: Path | None = None,
         timeout: float = 10.0,
         deadline: float = 30.0,
     ) -> None:
         context = ssl.create_default_context(cafile=str(ca))
         if certificate:
-            context.load_cert_chain(str(certificate[0]), str(certificate[1]))
+            context.load_cert_chain(certificate)
         self._token = token
         self._deadline = deadline
         self._http = httpx.Client(

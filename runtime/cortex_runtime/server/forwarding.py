@@ -26,12 +26,19 @@ class Forwarder:
     """Passes requests on."""
 
     def __init__(self, tls: TlsConfig, node: str) -> None:
-        context = ssl.create_default_context(cafile=str(tls.ca))
-        context.load_cert_chain(str(tls.certificate), str(tls.key))
+        self._tls = tls
+        self._context = ssl.create_default_context(cafile=str(tls.ca))
+        self.renew()
         self._node = node
         self._http = httpx.AsyncClient(
-            verify=context, trust_env=False, timeout=httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT)
+            verify=self._context,
+            trust_env=False,
+            timeout=httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT),
         )
+
+    def renew(self) -> None:
+        """Show the certificate that is in the file now, from the next connection on."""
+        self._context.load_cert_chain(self._tls.certificate, self._tls.key)
 
     async def forward(self, request: Request, address: str, key: str | None) -> tuple[int, bytes]:
         """Return status and body of the other node's answer. Raises NotReached or NotAnswered."""

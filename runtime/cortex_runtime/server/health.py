@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 def report(service: Service, *, hashes: bool) -> HealthReport:
     """Return the node's report: degraded with its reasons when it lacks the primary or its own instance.
 
+    A certificate that is about to expire is said, and is no reason yet; one that has is.
+
     Hashing takes up to a second at a million columns, and nothing else is done meanwhile.
     """
     replica = service.replica
     totals = replica.totals()
+    identity = service.identity
+    ailing = bool(replica.reasons()) or identity.expired
     return HealthReport(
         deployment=service.config.deployment,
         node=service.config.name,
         region=service.config.region,
         version=__version__,
-        status="draining" if replica.draining else "degraded" if replica.reasons() else "healthy",
-        reasons=replica.reasons(),
+        status="draining" if replica.draining else "degraded" if ailing else "healthy",
+        reasons=[*replica.reasons(), *identity.warnings()],
         role="owner" if replica.owners else "replica",
         primary_region=replica.view.primary_region,
         owned=len(replica.owners),

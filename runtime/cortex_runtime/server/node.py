@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import structlog
 import uvloop
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 from structlog.tracebacks import ExceptionDictTransformer
 
@@ -53,6 +53,7 @@ from cortex_runtime.server.app import Application
 from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.forwarding import Forwarder
+from cortex_runtime.server.identity import Identity
 from cortex_runtime.server.keykeeping import KeyKeeper
 from cortex_runtime.server.metrics import Metrics
 from cortex_runtime.server.routes import routes
@@ -61,6 +62,7 @@ from cortex_runtime.server.service import Service
 
 NOTICED_BY_LOAD_BALANCER = 2.5
 DRAIN_TIMEOUT = 10.0
+SIDE_BY_SIDE = 0.5  # how long an old and a new listener both take connections
 MAINTENANCE_PERIOD = 600.0
 _ROLE = """
     select rolsuper or rolbypassrls
@@ -116,7 +118,7 @@ class _Node:
         self._service = Service(
             config=config, directory=directory, replica=replica, contents=Contents(directory),
             encoder=Encoder(), primary=self._primary, local=self._local,
-            forwarder=Forwarder(config.tls, config.name),
+            forwarder=Forwarder(config.tls, config.name), identity=Identity(config.tls, self._take_up),
             audit=AuditLog(
                 config.name, self._primary, Spool(config.spool), lambda name: name in directory.tenants
             ),
@@ -126,6 +128,7 @@ class _Node:
         signer = Signer(config.checkpoint_key.read_bytes(), key_name_of(config.deployment))
         self._sequencer = Sequencer(self._service, signer)
         self._anchoring = Anchoring(self._service, objects) if objects else None
+        self._server: Server | None = None
         self._limiter = RateLimiter()
         verifier = Verifier(lambda kid: finder(own, operators).get(kid))
         gateway = Gateway(verifier, directory, rbac, self._limiter)
@@ -139,7 +142,7 @@ class _Node:
             loop.add_signal_handler(number, ended.set)
         gc.collect()
         gc.freeze()  # what was imported stays: to look through it again would hold up requests for 100 ms
-        server = self._server()
+        server = self._server = self._listener()
         serving = asyncio.create_task(server.serve())
         self._heartbeat.start()
         self._service.replica.start()
@@ -153,6 +156,7 @@ class _Node:
                 Consolidator(self._service).run(),
                 KeyKeeper(self._service).run(),
                 self._sequencer.run(),
+                self._service.identity.watch(),
             )
         ]
         if self._anchoring is not None:
@@ -175,13 +179,30 @@ class _Node:
         log.info("ended")
         return 0
 
-    def _server(self) -> Server:
+    def _listener(self) -> Server:
         tls = self._config.tls
-        return Server(
+        server = Server(
             self._application, address=self._config.host, port=self._config.port, interface=Interfaces.RSGI,
             http=HTTPModes.http1, websockets=False, log_enabled=False,
             ssl_cert=tls.certificate, ssl_key=tls.key, ssl_ca=tls.ca, ssl_client_verify=True,
         )  # fmt: skip
+        server.respawn_interval = SIDE_BY_SIDE
+        return server
+
+    def _take_up(self) -> None:
+        """Serve and ask with the certificate that is in the file now; it was checked.
+
+        Another worker listens on the same port, then the old one takes no more connections and ends when it
+        has answered. A connection on which nothing was asked yet may be closed then: HAProxy, other nodes and
+        our client repeat what they were about to ask.
+        """
+        self._service.forwarder.renew()
+        if self._server is not None:
+            tls = self._config.tls
+            self._server.build_ssl_context(
+                tls.certificate, tls.key, None, SSLProtocols.tls13, tls.ca, [], client_verify=True
+            )
+            self._server.reload()  # type: ignore[no-untyped-call]
 
     async def _leave(self, server: Server, serving: asyncio.Task[None]) -> None:
         """Become unready, hand over, go on serving until the load balancer has noticed, then end."""

@@ -36,6 +36,7 @@ from cortex_runtime.security.tokenkeys import TokenKeyFile
 from cortex_runtime.server.contents import Contents
 from cortex_runtime.server.errors import RequestError
 from cortex_runtime.server.forwarding import Forwarder, NotAnswered, NotReached
+from cortex_runtime.server.identity import Identity
 from cortex_runtime.server.metrics import Metrics
 from cortex_runtime.server.requests import Request
 
@@ -59,6 +60,7 @@ class Service:
     primary: Database
     local: Database
     forwarder: Forwarder
+    identity: Identity
     audit: AuditLog
     pseudonyms: Pseudonyms
     metrics: Metrics

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cortexctl.platforms.local import certificates
+from cortexctl.platforms.local.certificates import Identity
 
 # What a receiver answers to its nth request: a status, headers and a body.
 Answer = tuple[int, dict[str, str], bytes]
@@ -44,9 +45,9 @@ class Received:
 def context(directory: Path) -> ssl.SSLContext:
     """Make a CA and a certificate of this machine, and return the server's side."""
     authority = certificates.open_authority(directory, "receivers")
-    certificates.ensure(authority, directory, "receiver")
+    certificates.ensure(authority, directory, Identity("receiver", "receiver"))
     found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    found.load_cert_chain(directory / "receiver.crt", directory / "receiver.key")
+    found.load_cert_chain(directory / "receiver.pem")
     return found
 
 

@@ -24,7 +24,7 @@ class Checkout:
         for name in ("environment.sh", "cortexctl"):
             shutil.copy(SCRIPTS / name, directory / "scripts")
         (directory / "locks").mkdir()
-        for name in ("build", "runtime", "terraform"):
+        for name in ("build", "runtime", "postgres", "terraform"):
             (directory / "locks" / f"{name}.lock").write_text("")
         (directory / "cli" / "cortexctl").mkdir(parents=True)
         (directory / "cli" / "cortexctl" / "main.py").write_text(PROGRAM)

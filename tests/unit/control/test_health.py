@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -10,10 +11,12 @@ import msgspec
 import pytest
 
 from cortex_runtime.formats.messages import ConsolidationReport, HealthReport
+from cortexctl.certificates import Certificate, Found, worst
 from cortexctl.deployment import Deployment, Node
 from cortexctl.health import Answer, Health, judge
 from cortexctl.platforms.base import DatabaseMember
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEPLOYMENT = Deployment(
     name="trial",
     id="trial-1",
@@ -128,3 +131,49 @@ def test_a_front_door_that_is_shut() -> None:
     door = DEPLOYMENT.regions[0].load_balancer_url
     health = judge(DEPLOYMENT, MEMBERS, ANSWERS, OPEN | {door: "timed out"})
     assert health.regions[0].status == "degraded"
+
+
+def certificate(days: float, *, place: str = "us-east", shown: str = "aa") -> Certificate:
+    found = Found("aa", NOW + timedelta(days=days))
+    return Certificate(
+        place, "postgres", "database", Path("/x.pem"), timedelta(days=30), found,
+        {"database": replace(found, serial=shown)}, NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "healthy", "warns"),
+    [
+        (31, "ok", True, False), (29, "due", True, False), (6, "expiring", True, True),
+        (0.9, "expiring", False, False), (-0.1, "expired", False, False),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_certificate_is_seen_before_it_comes(
+    days: float, state: str, healthy: bool, warns: bool
+) -> None:
+    found = certificate(days)
+    assert found.state == state
+    health = judge(DEPLOYMENT, MEMBERS, ANSWERS, OPEN, (certificate(80), found))
+    assert health.healthy is healthy
+    assert any("postgres of us-east" in reason for reason in health.reasons) is not healthy
+    assert any("postgres of us-east" in warning for warning in health.warnings) is warns
+    assert worst((certificate(80), found)) == state
+
+
+def test_a_listener_that_shows_another_certificate_than_its_file_is_told() -> None:
+    found = certificate(80, shown="bb")
+    assert found.stale == ("database",)
+    health = judge(DEPLOYMENT, MEMBERS, ANSWERS, OPEN, (found,))
+    assert health.warnings == ("database of us-east still shows an older certificate",)
+
+
+def test_a_file_that_is_damaged_is_as_good_as_expired() -> None:
+    found = replace(certificate(80), found=None)
+    assert found.state == "expired"
+    assert not judge(DEPLOYMENT, MEMBERS, ANSWERS, OPEN, (found,)).healthy
+
+
+def test_what_is_shown_counts_when_it_ends_sooner_than_the_file() -> None:
+    found = certificate(80)
+    sooner = Found("bb", NOW - timedelta(days=1))
+    assert replace(found, shown={"database": sooner}).state == "expired"

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from cortex_runtime.formats.keyring import parse
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
-from cortexctl.platforms.local import certificates, preparation
+from cortexctl.platforms.local import certificates, identities, preparation
 from cortexctl.platforms.local.account import Account
+from cortexctl.platforms.local.certificates import Identity
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -26,8 +28,8 @@ def test_all_that_interfaces_promise_is_there_and_private(deployment: Deployment
     preparation.prepare(deployment, Account())
     for region in deployment.regions:
         found = set(contents(region.directory))
-        assert {f"certs/{node.name}.key" for node in region.nodes} < found
-        assert {"certs/ca.crt", "certs/server.pem", "certs/etcd.key", "certs/patroni.crt"} < found
+        assert {f"certs/{node.name}.pem" for node in region.nodes} < found
+        assert {"certs/ca.crt", "certs/server.pem", "certs/etcd.pem", "certs/role-cortex.pem"} < found
         assert {"secrets/keyring.json", "secrets/token-keys.json", "secrets/operator-keys.json"} < found
         assert {"secrets/checkpoint-signing.key", "secrets/checkpoint-signing.pub"} < found
     for path in deployment.directory.rglob("*"):
@@ -82,30 +84,38 @@ def test_a_damaged_ca_is_not_replaced(deployment: Deployment) -> None:
         preparation.prepare(deployment, Account())
 
 
-def test_a_certificate_is_renewed_when_it_is_damaged_foreign_or_old(
+def test_a_certificate_is_made_anew_when_it_is_damaged_foreign_other_or_due(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = certificates.open_authority(tmp_path, "one")
-    assert certificates.ensure(authority, tmp_path, "node")
-    assert not certificates.ensure(authority, tmp_path, "node")
-    (tmp_path / "node.key").write_bytes(b"")
-    assert certificates.ensure(authority, tmp_path, "node")
+    node = Identity("node", "eu-west-1")
+    assert certificates.ensure(authority, tmp_path, node)
+    assert not certificates.ensure(authority, tmp_path, node)
+    assert certificates.ensure(authority, tmp_path, node, anew=True)
+    whole = (tmp_path / "node.pem").read_bytes()
+    (tmp_path / "node.pem").write_bytes(whole[:-60])
+    assert certificates.ensure(authority, tmp_path, node)
+    key = whole[whole.index(b"-----BEGIN PRIVATE") :]
+    other = (tmp_path / "node.pem").read_bytes()
+    (tmp_path / "node.pem").write_bytes(other[: other.index(b"-----BEGIN PRIVATE")] + key)
+    assert certificates.ensure(authority, tmp_path, node)
+    assert certificates.ensure(authority, tmp_path, Identity("node", "eu-west-1", serves=False))
+    assert certificates.ensure(authority, tmp_path, Identity("node", "eu-west-2", serves=False))
     (tmp_path / "b").mkdir()
-    assert certificates.ensure(certificates.open_authority(tmp_path / "b", "two"), tmp_path, "node")
-    assert certificates.ensure(authority, tmp_path, "node")
+    assert certificates.ensure(certificates.open_authority(tmp_path / "b", "two"), tmp_path, node)
+    assert certificates.ensure(authority, tmp_path, node)
     monkeypatch.setattr(certificates, "RENEW_BEFORE", certificates.LIFETIME + datetime.timedelta(days=1))
-    assert certificates.ensure(authority, tmp_path, "node")
+    assert certificates.ensure(authority, tmp_path, node)
 
 
-def test_a_certificate_serves_and_asks(tmp_path: Path) -> None:
-    authority = certificates.open_authority(tmp_path, "one")
-    certificates.ensure(authority, tmp_path, "node", common_name="eu-west-1")
+def handshake(directory: Path, asking: str, answering: str) -> str:
+    """Return the CN that a server is shown, by a handshake of two certificates."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    client = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
-    for context in (server, client):
-        context.load_cert_chain(tmp_path / "node.crt", tmp_path / "node.key")
+    client = ssl.create_default_context(cafile=str(directory / "ca.crt"))
+    client.load_cert_chain(directory / f"{asking}.pem")
+    server.load_cert_chain(directory / f"{answering}.pem")
     server.verify_mode = ssl.CERT_REQUIRED
-    server.load_verify_locations(tmp_path / "ca.crt")
+    server.load_verify_locations(directory / "ca.crt")
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [
         client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1"),
@@ -117,6 +127,38 @@ def test_a_certificate_serves_and_asks(tmp_path: Path) -> None:
         except ssl.SSLWantReadError:
             continue
     subject = dict(item[0] for item in ends[1].getpeercert()["subject"])  # type: ignore[index,misc]
-    assert subject == {"commonName": "eu-west-1"}
+    return str(subject["commonName"])
+
+
+def test_a_certificate_serves_and_asks_as_it_may(tmp_path: Path) -> None:
+    authority = certificates.open_authority(tmp_path, "one")
+    certificates.ensure(authority, tmp_path, Identity("node", "eu-west-1"))
+    certificates.ensure(authority, tmp_path, Identity("asks", "operator", serves=False))
+    certificates.ensure(authority, tmp_path, Identity("serves", "front", asks=False))
+    assert handshake(tmp_path, "node", "node") == "eu-west-1"
+    assert handshake(tmp_path, "asks", "serves") == "operator"
+    for pair in (("node", "asks"), ("serves", "node")):
+        with pytest.raises(ssl.SSLCertVerificationError, match="unsuitable certificate purpose"):
+            handshake(tmp_path, *pair)
     found = x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes())
     assert found.extensions.get_extension_for_class(x509.BasicConstraints).critical
+
+
+def test_nothing_of_the_deployments_ca_is_anything_to_the_arbiter(deployment: Deployment) -> None:
+    preparation.prepare(deployment, Account())
+    region = deployment.regions[0]
+    arbiter = x509.load_pem_x509_certificate((region.directory / "certs" / "arbiter-ca.crt").read_bytes())
+    issued = {
+        identity.name
+        for identity in identities.of_region(region)
+        if _issued(arbiter, region.directory / "certs" / identity.file)
+    }
+    assert issued == {"etcd", "arbiter"}
+
+
+def _issued(authority: x509.Certificate, path: Path) -> bool:
+    try:
+        x509.load_pem_x509_certificate(path.read_bytes()).verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

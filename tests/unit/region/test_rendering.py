@@ -44,11 +44,18 @@ def test_a_running_base_backup_is_no_standby(deployment: Deployment) -> None:
 def test_the_database_trusts_nobody(deployment: Deployment) -> None:
     server = yaml.safe_load(patroni.render(deployment, deployment.regions[0], PASSWORDS))["postgresql"]
     for line in server["pg_hba"]:
-        kind, _, _, address, method = line.split()
-        assert (kind, address, method) == ("host", "127.0.0.1/32", "scram-sha-256")
+        kind, _, _, *rest = line.split()
+        assert kind == "hostssl"
+        assert rest == ["127.0.0.1/32", "scram-sha-256", "clientcert=verify-full"]
+    assert server["parameters"]["ssl"] == "on"
+    assert server["parameters"]["ssl_min_protocol_version"] == "TLSv1.2"
     assert server["parameters"]["unix_socket_directories"] == ""
     assert "fsync" not in server["parameters"]
-    assert patroni.environment()["PGREQUIREAUTH"] == "scram-sha-256"
+    found = patroni.environment(deployment.regions[0])
+    assert (found["PGREQUIREAUTH"], found["PGSSLMODE"]) == ("scram-sha-256", "verify-full")
+    for role in server["authentication"].values():
+        assert role["sslmode"] == "verify-full"
+        assert role["sslcert"].endswith(f"/certs/role-{role['username']}.pem")
 
 
 def test_all_members_ask_for_certificates(deployment: Deployment) -> None:

@@ -28,6 +28,7 @@ from cortex_runtime.formats.tokenkeys import parse as parse_token_keys
 from cortex_runtime.formats.tokens import mint_operator_token
 from cortexctl import policies
 from cortexctl.platforms.local import certificates
+from cortexctl.platforms.local.certificates import Identity
 
 T = TypeVar("T")
 REGION, PATIENCE = "eu-west", 30.0
@@ -48,13 +49,13 @@ class Node:
     @cached_property
     def http(self) -> httpx.Client:
         context = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
-        context.load_cert_chain(str(self.directory / "node.crt"), str(self.directory / "node.key"))
+        context.load_cert_chain(self.directory / "node.pem")
         return httpx.Client(verify=context, trust_env=False, timeout=20.0)
 
     def prepare(self) -> None:
         """Write what a node is told."""
         authority = certificates.open_authority(self.directory, "test")
-        certificates.ensure(authority, self.directory, "node")
+        certificates.ensure(authority, self.directory, Identity("node", "eu-west-1"))
         keyring = parse(new_keyring())
         for tenant in TENANTS:
             keyring = keyring.with_tenant(tenant)
@@ -186,7 +187,7 @@ class Node:
 
     def _config(self) -> dict[str, Any]:
         here = {name: str(self.directory / name) for name in (
-            "ca.crt", "node.crt", "node.key", "token-keys.json", "operator-keys.json", "keyring.json",
+            "ca.crt", "node.pem", "token-keys.json", "operator-keys.json", "keyring.json",
             "log", "snapshots", "checkpoint.key",
         )}  # fmt: skip
         host = {"region": REGION, "host": "127.0.0.1", "port": self.database_port}
@@ -194,7 +195,7 @@ class Node:
             "deployment": "test", "name": "eu-west-1", "region": REGION, "host": "127.0.0.1",
             "port": self.port, "keys": self.keys_url or self._keyring_url(), "log": here["log"],
             "snapshots": here["snapshots"], "checkpoint_key": here["checkpoint.key"],
-            "tls": {"ca": here["ca.crt"], "certificate": here["node.crt"], "key": here["node.key"]},
+            "tls": {"ca": here["ca.crt"], "certificate": here["node.pem"], "key": here["node.pem"]},
             "database": {"name": "cortexkg", "user": "cortex", "hosts": [host]},
             "tokens": {"node": here["token-keys.json"], "operator": here["operator-keys.json"]},
             "rbac": str(policies.find("rbac.yaml")),

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,15 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from cortexctl.platforms.local import certificates
+from cortexctl.platforms.local.certificates import Identity
 
 CLIENT = "cortexkg-test"
 NONCE = "n" * 32
+
+
+@cache
+def _first_key() -> RSAKey:
+    return RSAKey.generate_key(2048, parameters={"kid": "first"})
 
 
 class Provider:
@@ -26,14 +33,14 @@ class Provider:
 
     def __init__(self, directory: Path) -> None:
         self._authority = certificates.open_authority(directory, "provider")
-        certificates.ensure(self._authority, directory, "provider")
+        certificates.ensure(self._authority, directory, Identity("provider", "provider"))
         self.ca = (directory / "ca.crt").read_text()
-        self.key: RSAKey | ECKey = RSAKey.generate_key(2048, parameters={"kid": "first"})
+        self.key: RSAKey | ECKey = _first_key()
         self.keys: list[RSAKey | ECKey] = [self.key]
         self.fetched, self.down = 0, False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(directory / "provider.crt", directory / "provider.key")
+        context.load_cert_chain(directory / "provider.pem")
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.issuer = f"https://localhost:{self._server.server_port}"
 

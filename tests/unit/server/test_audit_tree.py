@@ -42,7 +42,7 @@ def client(node: Node) -> Client:
     here = node.directory
     return Client(
         f"https://127.0.0.1:{node.port}", ca=here / "ca.crt", token=token,
-        certificate=(here / "node.crt", here / "node.key"),
+        certificate=here / "node.pem",
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ class House:
         token_keys = parse_token_keys((directory / "operator-keys.json").read_bytes())
         return Client(
             f"https://127.0.0.1:{self.node.port}", ca=directory / "ca.crt", timeout=10,
-            certificate=(directory / "node.crt", directory / "node.key"),
+            certificate=directory / "node.pem",
             token=mint_operator_token(token_keys, "ada"),
         )  # fmt: skip
 

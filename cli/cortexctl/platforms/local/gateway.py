@@ -17,8 +17,8 @@ TIMEOUT = 10.0
 
 def ask(regions: Iterable[Region], path: str, body: dict[str, Any], *, certificate: str) -> dict[str, Any]:
     """Return the answer of the first member that gives one. Raises OSError when none does."""
-    context = ssl.create_default_context(cafile="certs/ca.crt")
-    context.load_cert_chain(f"certs/{certificate}.crt", f"certs/{certificate}.key")
+    context = ssl.create_default_context(cafile="certs/arbiter-ca.crt")
+    context.load_cert_chain(f"certs/{certificate}.pem")
     content, reasons = json.dumps(body).encode(), []
     for region in regions:
         url = f"{client_url(region)}/v3/{path}"

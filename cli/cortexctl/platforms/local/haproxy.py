@@ -76,7 +76,8 @@ backend {BACKEND}
     option httpchk
     http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host localhost
     http-check expect status 200
-    default-server ssl verify required ca-file certs/ca.crt crt certs/server.pem check inter 1s fall 2 rise 1
+    default-server ssl verify required ca-file certs/ca.crt crt certs/balancer.pem
+    default-server check inter 1s fall 2 rise 1
 {servers}
 """
 

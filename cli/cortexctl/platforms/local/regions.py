@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from cortexctl import deployment as deployments
-from cortexctl import durable, policies
+from cortexctl import durable, policies, tools
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.errors import UsageError
-from cortexctl.platforms.local import account, etcd, haproxy, patroni, supervisor
+from cortexctl.platforms.local import account, etcd, haproxy, identities, patroni, supervisor
 from cortexctl.platforms.local.supervisor import Program
 from cortexctl.platforms.local.tree import NO_ANSWER, Tree
 from cortexctl.tenants.passphrases import PASSPHRASES
@@ -144,8 +144,7 @@ def _prepare(deployment: Deployment, region: Region) -> None:
         "keyring.json", "token-keys.json", "operator-keys.json", "checkpoint-signing.key", "cortex.pgpass",
     )  # fmt: skip
     wanted += [region.directory / "secrets" / name for name in secrets]
-    wanted += [region.directory / "certs" / "server.pem"]
-    wanted += [region.directory / "certs" / f"{node.name}.crt" for node in region.nodes]
+    wanted += [region.directory / "certs" / identity.file for identity in identities.of_region(region)]
     if all(path.exists() for path in wanted):
         return
     from cortexctl.platforms.local import preparation  # noqa: PLC0415 - cryptography takes its time to load
@@ -171,6 +170,7 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
     """Return what a node is told."""
     here = region.directory.resolve()
     secrets, certificates = here / "secrets", here / "certs"
+    role = identities.role("cortex").file
     return {
         "deployment": deployment.name,
         "name": node.name,
@@ -179,13 +179,18 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
         "port": node.port,
         "tls": {
             "ca": str(certificates / "ca.crt"),
-            "certificate": str(certificates / f"{node.name}.crt"),
-            "key": str(certificates / f"{node.name}.key"),
+            "certificate": str(certificates / f"{node.name}.pem"),
+            "key": str(certificates / f"{node.name}.pem"),
         },
         "database": {
             "name": "cortexkg",
             "user": "cortex",
             "passfile": str(secrets / "cortex.pgpass"),
+            "tls": {
+                "ca": str(certificates / "ca.crt"),
+                "certificate": str(certificates / role),
+                "key": str(certificates / role),
+            },
             "hosts": [
                 {"region": other.name, "host": "127.0.0.1", "port": other.postgres_port}
                 for other in deployment.regions
@@ -222,7 +227,7 @@ def _programs(deployment: Deployment, region: Region) -> list[Program]:
             "patroni",
             patroni.command(),
             200,
-            patroni.environment(),
+            patroni.environment(region) | tools.libraries(patroni.programs_directory() / "postgres"),
             patience=30,
             prelude=patroni.prelude(region),
         ),

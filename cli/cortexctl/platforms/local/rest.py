@@ -21,13 +21,13 @@ class Patroni:
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
-        operator = self.deployment.operator_directory
+        operator = self.deployment.operator_certificate
         try:
             context = ssl.create_default_context(cafile=str(self.deployment.ca_certificate))
-            context.load_cert_chain(operator / "tls.crt", operator / "tls.key")
+            context.load_cert_chain(operator)
         except OSError as error:
             raise Refused(
-                f"The operator's certificate in {operator} cannot be used.",
+                f"The operator's certificate {operator} cannot be used.",
                 why=str(error),
                 todo="Run this as the user that ran cortexctl up; if a file is missing, run up again.",
             ) from error

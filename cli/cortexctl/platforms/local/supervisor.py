@@ -135,6 +135,10 @@ class Supervisor:
         """Stop a program that runs. `wait` may take as long as it is given to end."""
         self._unless(NOT_RUNNING, "stopProcess", name, wait)
 
+    def hang_up(self, name: str) -> None:
+        """Send SIGHUP to a program that runs."""
+        self._unless(NOT_RUNNING, "signalProcess", name, "HUP")
+
     def remove(self, name: str) -> None:
         """Forget a program that was stopped."""
         self._unless(GONE, "removeProcessGroup", name)
