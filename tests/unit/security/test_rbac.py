@@ -95,7 +95,8 @@ def test_a_node_does_not_start_with_a_route_that_nobody_may_call(tmp_path: Path)
         """{"deployment": "d", "name": "n", "region": "r", "host": "127.0.0.1", "port": 1,
         "tls": {"ca": "X", "certificate": "X", "key": "X"},
         "database": {"name": "d", "user": "u", "hosts": [{"region": "r", "host": "127.0.0.1", "port": 2}]},
-        "tokens": {"node": "X", "operator": "X"}, "keys": "file:///X", "checkpoint_key": "X", "log": "X", "snapshots": "X",
+        "tokens": {"node": "X", "operator": "X"}, "keys": "file:///X", "checkpoint_key": "X",
+        "log": "X", "snapshots": "X",
         "rbac": "RBAC"}""".replace("X", nowhere).replace("RBAC", str(tmp_path / "rbac.yaml"))
     )
     words = [sys.executable, "-P", "-m", "cortex_runtime.main", "serve", str(config)]

@@ -1,0 +1,122 @@
+"""A tenant's life by the command line: quotas, suspension, export, erasure, and leaving for good."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cortex_runtime.client import ApiError
+from cortex_runtime.formats.keyring import parse
+from cortexctl import access, credentials
+from integration.running import Running, eventually, get, put, unique
+
+MARKER = "the quick brown zebra of quagadougou"
+
+
+@pytest.fixture
+def leaving(running: Running) -> str:
+    """A tenant with three concepts, two of them of one person."""
+    running.healthy()
+    name = unique("t")
+    running.run("tenant", "onboard", name, "--tier", "free")
+    with running.tenant(name) as client:
+        for concept in ("a", "b", "c"):
+            put(client, name, concept, f"{MARKER} {concept}")
+    running.run("concept", "put", name, "ann", MARKER, "--property", "subject=ann")
+    return name
+
+
+def raw_files(running: Running) -> list[Path]:
+    """Return what the regions keep: databases with their logs, snapshots, objects, logs of processes."""
+    parts = ("postgres", "snapshots", "objects", "log")
+    return [
+        path
+        for region in running.deployment.regions
+        for part in parts
+        for path in (region.directory / part).rglob("*")
+        if path.is_file()
+    ]
+
+
+def test_nothing_of_a_tenants_text_is_found_in_any_file(running: Running, leaving: str) -> None:
+    with running.tenant(leaving) as client:
+        assert get(client, leaving, "a").text == f"{MARKER} a"
+    files = raw_files(running)
+    assert len(files) > 1000
+    found = [str(path) for path in files if MARKER.encode() in path.read_bytes()]
+    assert found == []
+    # The search finds what is there in the clear: the tenant's name.
+    assert any(leaving.encode() in path.read_bytes() for path in files if "postgres" in path.parts)
+
+
+def test_what_is_exported_is_all_and_what_is_erased_is_gone(
+    running: Running, leaving: str, tmp_path: Path
+) -> None:
+    listed = running.json("tenant", "export", leaving, "--to", str(tmp_path / "first"))
+    assert [(each["cortex"], each["concepts"]) for each in listed] == [("main", 4)]
+    lines = (tmp_path / "first" / "main.jsonl").read_text().splitlines()
+    assert {json.loads(line)["id"] for line in lines} == {"a", "b", "c", "ann"}
+    running.run("tenant", "erase", leaving, "--subject", "ann", expect=2)  # it asks, and nobody answers
+    assert running.json("tenant", "erase", leaving, "--subject", "ann", "--yes")["erased"] == 1
+    assert running.json("tenant", "export", leaving, "--to", str(tmp_path / "second"))[0]["concepts"] == 3
+    assert "ann" not in (tmp_path / "second" / "main.jsonl").read_text()
+    running.healthy()  # every replica has the same arrays
+
+
+def test_a_tenant_has_what_its_quota_says_and_no_more(running: Running, leaving: str) -> None:
+    running.run("tenant", "quota", leaving, "--concepts", "5")
+    running.run("concept", "put", leaving, "fifth", "one more")
+    refused = running.run("concept", "put", leaving, "sixth", "one too many", expect=5)
+    assert "quota of 5 concepts" in refused.stderr
+    running.run("tenant", "quota", leaving, "--tier", "standard")
+    running.run("concept", "put", leaving, "sixth", "one too many")
+    running.run("tenant", "quota", leaving, "--tier", "platinum", expect=2)
+
+
+def test_who_is_suspended_is_refused_by_every_region_within_seconds(running: Running, leaving: str) -> None:
+    key = credentials.api_key(running.deployment, leaving)
+    with access.open_client(running.deployment) as client:
+        token = access.log_in(client, leaving, key).token
+    running.run("tenant", "suspend", leaving, "--yes")
+    for region in running.deployment.regions:
+
+        def check(url: str = region.load_balancer_url) -> None:
+            with access.open_client(running.deployment, url=url, token=token, deadline=0) as client:
+                with pytest.raises(ApiError) as refused:
+                    get(client, leaving, "a")
+                assert refused.value.code == "unauthenticated"
+
+        eventually(check, patience=5)
+    running.run("tenant", "resume", leaving)
+    with running.tenant(leaving) as client:
+        eventually(lambda: get(client, leaving, "a"), patience=5)
+
+
+def test_who_has_left_leaves_nothing_that_opens(running: Running, leaving: str) -> None:
+    stolen = [region.directory / "secrets" / "keyring.json" for region in running.deployment.regions]
+    before = parse(stolen[0].read_bytes())
+    assert leaving in before.tenants
+    running.run("tenant", "legal-hold", leaving)
+    held = running.run("tenant", "offboard", leaving, "--yes", expect=5)
+    assert "legal hold" in held.stderr
+    running.run("tenant", "legal-hold", leaving, "--release")
+    receipt = json.loads(running.run("tenant", "offboard", leaving, "--yes", "--output", "json").stdout)
+    assert receipt["concepts_before"] == 4
+    assert receipt["opened_versions"] == 0
+    assert set(receipt["nodes"]) == {node.name for node in running.deployment.nodes}
+    assert not any(count for parts in receipt["nodes"].values() for count in parts.values())
+    for path in stolen:
+        after = parse(path.read_bytes())
+        assert leaving not in after.tenants
+        assert after.root_id != before.root_id
+    verify = ("evidence", "verify", receipt["receipt"], "--public-key", receipt["public_key"])
+    assert running.json(*verify)["predicate"]["tenant"] == leaving
+    forged = Path(receipt["receipt"])
+    forged.write_text(forged.read_text().replace('"sig": "', '"sig": "AAAA'))
+    running.run(*verify, expect=3)
+    running.run("tenant", "onboard", leaving, expect=5)
+    running.run("concept", "get", leaving, "a", expect=5)
+    running.run("tenant", "offboard", leaving, "--yes")  # once more is as good as once
+    running.healthy()
