@@ -99,10 +99,13 @@ def test_an_owner_frozen_inside_a_transaction_does_not_block_who_takes_over(
 def _as_application(running: Running) -> psycopg.Connection:
     """Return a connection to the primary in the application's role, inside a transaction."""
     region = running.deployment.region(running.primary_region())
-    passfile = next(Path(region.directory).rglob("*cortex*pass*"))
+    certificates = region.directory / "certs"
+    own = str(certificates / "role-cortex.pem")
     return psycopg.connect(
-        host="127.0.0.1", port=region.postgres_port, dbname="cortexkg", user="cortex", passfile=str(passfile)
-    )
+        host="127.0.0.1", port=region.postgres_port, dbname="cortexkg", user="cortex",
+        passfile=str(region.directory / "secrets" / "cortex.pgpass"), sslmode="verify-full",
+        sslrootcert=str(certificates / "ca.crt"), sslcert=own, sslkey=own,
+    )  # fmt: skip
 
 
 def test_without_a_standby_nothing_is_acknowledged(running: Running, tenant: str) -> None:
