@@ -35,6 +35,24 @@ REGION, PATIENCE = "eu-west", 30.0
 TENANTS = ("acme", "other")
 
 
+class Tokens(dict[str, str]):
+    """Tokens by tenant, which are good for five minutes: one that is older than two is renewed first."""
+
+    def __init__(self, renew: Callable[[str], None]) -> None:
+        super().__init__()
+        self._renew = renew
+        self._since: dict[str, float] = {}
+
+    def __setitem__(self, tenant: str, token: str) -> None:
+        super().__setitem__(tenant, token)
+        self._since[tenant] = time.monotonic()
+
+    def __getitem__(self, tenant: str) -> str:
+        if tenant in self and time.monotonic() - self._since[tenant] > 120.0:
+            self._renew(tenant)
+        return super().__getitem__(tenant)
+
+
 @dataclass
 class Node:
     """A node's directory and process, and its callers: an operator, and two tenants."""
@@ -42,9 +60,12 @@ class Node:
     directory: Path
     database_port: int
     port: int = 0
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: Tokens = field(init=False)
     keys_url: str = ""
     process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.keys = Tokens(self.renew_token)
 
     @cached_property
     def http(self) -> httpx.Client:
