@@ -57,7 +57,13 @@ class Contents:
         more than 64 MiB.
         """
         kept: dict[tuple[str, bytes], Stored] = slot.contents
-        found = {record: kept[tenant, record] for record in records if (tenant, record) in kept}
+        # What an older version of the key sealed when it was read may be re-encrypted by now.
+        active = self._directory.active_version(tenant)
+        found = {
+            record: kept[tenant, record]
+            for record in records
+            if (tenant, record) in kept and kept[tenant, record].key_version == active
+        }
         missing = [record for record in records if record not in found]
         for start in range(0, len(missing), FETCHED_AT_ONCE):
             check_size(found.values())
