@@ -101,9 +101,9 @@ class TenantEntry:
         return self.state in ("leaving", "gone")
 
     def has_subject(self, subject: str) -> bool:
-        """Tell whether who logged in as this may still do so; a person is asked at his next login."""
+        """Tell whether there still is what somebody logged in by: his API key, or the identity provider."""
         kind, _, name = subject.partition(":")
-        return kind != "key" or name in self.api_keys
+        return name in self.api_keys if kind == "key" else self.identity is not None
 
 
 class UnknownKey(LookupError):

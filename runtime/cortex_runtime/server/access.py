@@ -58,7 +58,9 @@ async def login_oidc(service: Service, request: Request) -> bytes:
         raise RequestError(
             "unavailable", "The identity provider does not answer; try again.", reason=str(error)
         ) from error
-    await _take_once(service, entry.name, hashlib.sha256(wanted.id_token.encode()).digest(), person.until)
+    # What is signed tells a token; its signature may be written in more ways than one.
+    signed = hashlib.sha256(wanted.id_token.rpartition(".")[0].encode()).digest()
+    await _take_once(service, entry.name, signed, person.until)
     # Whose it is stands in the audit log as a keyed hash: it can be erased by erasing the key.
     who = framed("person", entry.identity.issuer, person.subject)
     subject = hmac.digest(service.directory.index_key(entry.name), who, "sha256")[:8].hex()

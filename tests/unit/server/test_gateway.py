@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from cortex_runtime.formats.tokens import Verifier
 from cortex_runtime.security.directory import ApiKey, Directory, Quota, TenantEntry
 from cortex_runtime.security.gateway import Gateway
 from cortex_runtime.security.keyring import KeyringFile
+from cortex_runtime.security.oidc import IdentityProvider
 from cortex_runtime.security.ratelimit import BURST, Gcra, RateLimiter
 from cortex_runtime.security.rbac import read
 from cortex_runtime.server.errors import RequestError
@@ -127,7 +129,16 @@ def test_a_token_ends_with_its_api_key(admit: Callable[..., str], directory: Dir
     admit("tenant", "acme", token)
     del directory.tenants["acme"].api_keys["1"]
     assert refusal(lambda: admit("tenant", "acme", token)) == "unauthenticated"
-    assert admit("tenant", "acme", tenant_token(subject="person:1")) == "person:1"
+
+
+def test_a_persons_token_ends_with_the_identity_provider(
+    admit: Callable[..., str], directory: Directory
+) -> None:
+    token, entry = tenant_token(subject="person:1"), directory.tenants["acme"]
+    assert refusal(lambda: admit("tenant", "acme", token)) == "unauthenticated"
+    provider = IdentityProvider("https://a.example", "c", "groups", {"staff": "reader"})
+    directory.tenants["acme"] = replace(entry, identity=provider)
+    assert admit("tenant", "acme", token) == "person:1"
 
 
 def test_the_rate_limit_comes_last_and_spares_other_tenants(admit: Callable[..., str]) -> None:
