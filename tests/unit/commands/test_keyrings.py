@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,6 +21,22 @@ def files(deployment: Deployment) -> list[Path]:
 
 def keyrings(deployment: Deployment) -> list[Keyring]:
     return [parse(path.read_bytes()) for path in files(deployment)]
+
+
+@contextmanager
+def ended_after(monkeypatch: pytest.MonkeyPatch, survivors: int) -> Iterator[None]:
+    """Have a run end once it has written so many regions' files."""
+    written: list[Path] = []
+
+    def killed(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+        if len(written) == survivors:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.write_bytes(content)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(durable, "write", killed)
+        yield
 
 
 def test_every_region_gets_the_same_key_of_the_next_generation(deployment: Deployment) -> None:
@@ -43,18 +61,8 @@ def test_adding_a_tenant_again_changes_nothing(deployment: Deployment) -> None:
 def test_a_run_ended_between_two_regions_is_finished_by_the_next(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, survivors: int
 ) -> None:
-    written: list[Path] = []
-
-    def killed(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-        if len(written) == survivors:
-            raise KeyboardInterrupt
-        written.append(path)
-        path.write_bytes(content)
-
-    monkeypatch.setattr(durable, "write", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with ended_after(monkeypatch, survivors):
         tenants.add_tenant(deployment, "acme")
-    monkeypatch.undo()
     key = max(keyrings(deployment), key=lambda keyring: keyring.generation).tenant_key("acme")
     change = tenants.add_tenant(deployment, "acme")
     assert not change.changed
@@ -124,18 +132,8 @@ def test_a_destruction_ended_between_two_regions_is_finished_by_the_next(
 ) -> None:
     tenants.add_tenant(deployment, "acme")
     tenants.add_tenant(deployment, "other")
-    written: list[Path] = []
-
-    def killed(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-        if len(written) == survivors:
-            raise KeyboardInterrupt
-        written.append(path)
-        path.write_bytes(content)
-
-    monkeypatch.setattr(durable, "write", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with ended_after(monkeypatch, survivors):
         tenants.destroy_tenant(deployment, "acme")
-    monkeypatch.undo()
     assert tenants.destroy_tenant(deployment, "acme").generation == 4
     assert [sorted(keyring.tenants) for keyring in keyrings(deployment)] == [["other"]] * 3
     tenants.add_tenant(deployment, "third")
