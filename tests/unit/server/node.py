@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,21 +37,26 @@ TENANTS = ("acme", "other")
 
 
 class Tokens(dict[str, str]):
-    """Tokens by tenant, which are good for five minutes: one that is older than two is renewed first."""
+    """Tokens by tenant, which are good for five minutes: one that is older than two is renewed first.
 
-    def __init__(self, renew: Callable[[str], None]) -> None:
+    Safe for threads: the clients of a test ask for one at the same time.
+    """
+
+    def __init__(self, renew: Callable[[str], str]) -> None:
         super().__init__()
         self._renew = renew
         self._since: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def __setitem__(self, tenant: str, token: str) -> None:
         super().__setitem__(tenant, token)
         self._since[tenant] = time.monotonic()
 
     def __getitem__(self, tenant: str) -> str:
-        if tenant in self and time.monotonic() - self._since[tenant] > 120.0:
-            self._renew(tenant)
-        return super().__getitem__(tenant)
+        with self._lock:
+            if tenant in self and time.monotonic() - self._since[tenant] > 120.0:
+                self[tenant] = self._renew(tenant)
+            return super().__getitem__(tenant)
 
 
 @dataclass
@@ -127,21 +133,20 @@ class Node:
             answer = self.operator(
                 "POST", "/v1/tenants", tenant=tenant, tier="enterprise", quota=quota, keyring_generation=1
             )
-            self._log_in(tenant, answer["api_key"])
+            self.keys[tenant] = self._log_in(tenant, answer["api_key"])
 
-    def renew_token(self, tenant: str) -> None:
+    def renew_token(self, tenant: str) -> str:
         """Log in anew: a token is good for five minutes."""
         answer = self.operator("POST", f"/v1/tenants/{tenant}/api-keys", role="admin")
-        del self.keys[tenant]
-        self._log_in(tenant, answer["api_key"])
+        return self._log_in(tenant, answer["api_key"])
 
-    def _log_in(self, tenant: str, api_key: str) -> None:
+    def _log_in(self, tenant: str, api_key: str) -> str:
         until = time.monotonic() + PATIENCE
-        while tenant not in self.keys:
-            body = {"tenant": tenant, "api_key": api_key}
+        body = {"tenant": tenant, "api_key": api_key}
+        while True:
             answer = self.http.post(f"https://127.0.0.1:{self.port}/v1/login", json=body)
             if answer.status_code == 200:
-                self.keys[tenant] = answer.json()["token"]
+                return str(answer.json()["token"])
             assert time.monotonic() < until, answer.text  # it looks for new tenants five times a second
             time.sleep(0.1)
 
