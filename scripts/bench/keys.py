@@ -90,7 +90,7 @@ def rows_under(node: Node, version: int) -> int:
 
 def one_round(node: Node, concepts: int) -> dict[str, float]:
     """Measure a rotation."""
-    node.renew_token("acme")
+    node.keys["acme"] = node.renew_token("acme")
     load = Load(node, concepts)
     clients = [threading.Thread(target=load.run, args=(n,)) for n in range(CLIENTS)]
     for client in clients:

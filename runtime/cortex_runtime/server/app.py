@@ -22,6 +22,7 @@ from cortex_runtime.formats.messages import MAX_BODY_BYTES, ErrorDetail, ErrorRe
 from cortex_runtime.security.directory import UnknownKey
 from cortex_runtime.security.envelope import CannotOpen
 from cortex_runtime.security.gateway import Caller, Gateway
+from cortex_runtime.security.hops import HEADER, Hops, InvalidHop
 from cortex_runtime.server.errors import RequestError, code_of
 from cortex_runtime.server.requests import Request, Route, match, parse_position
 from cortex_runtime.server.service import Service
@@ -40,8 +41,8 @@ log = structlog.get_logger()
 class Application:
     """Answers requests. The order is always: route, gateway, body, handler, audit."""
 
-    def __init__(self, service: Service, gateway: Gateway, routes: list[Route]) -> None:
-        self._service, self._gateway, self._routes = service, gateway, routes
+    def __init__(self, service: Service, gateway: Gateway, hops: Hops, routes: list[Route]) -> None:
+        self._service, self._gateway, self._hops, self._routes = service, gateway, hops, routes
 
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
@@ -53,15 +54,16 @@ class Application:
         headers = scope.headers
         given = headers.get("x-request-id") or ""
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        route, request = NOWHERE, None
+        route, request, forwarded = NOWHERE, None, False
         names: dict[str, str] = {}
         try:
             route, names = match(self._routes, scope.method, scope.path)
-            caller = await self._admit(route, names.get("tenant"), scope)
+            forwarded = self._is_forwarded(scope)
+            caller = await self._admit(route, names.get("tenant"), scope, forwarded)
             query = _query(route, scope)
             _check_header(names.get("tenant") or caller.tenant, scope)
             request = self._request(
-                route, names, query, scope, caller, request_id, await _body(headers, protocol)
+                route, names, query, scope, caller, request_id, forwarded, await _body(headers, protocol)
             )
             status, body = 200, await route.handler(self._service, request)
             if failpoints.ARMED:
@@ -72,7 +74,8 @@ class Application:
             if failure.code == "internal":
                 log.exception("request failed", request_id=request_id, route=route.path)
             status, body = failure.status, _explain(failure, request_id)
-            self._audit_refusal(route, names, request, scope, failure, request_id)
+            if not forwarded:
+                self._audit_refusal(route, names, request, scope, failure, request_id)
         answer = [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)]
         if request is None and _has_body(headers):
             answer.append(CLOSE)
@@ -81,12 +84,26 @@ class Application:
         protocol.response_bytes(status, answer, body)
         self._measure(route, scope.method, status, begun)
 
-    async def _admit(self, route: Route, tenant: str | None, scope: Scope) -> Caller:
+    def _is_forwarded(self, scope: Scope) -> bool:
+        """Tell whether another node has passed the request on. Raises RequestError for who only says so."""
+        headers = scope.headers
+        hop = headers.get(HEADER)
+        if hop is None:
+            return False
+        authorization, request_id = headers.get("authorization") or "", headers.get("x-request-id") or ""
+        try:
+            self._hops.check(hop, scope.method, scope.path, authorization, _address(scope), request_id)
+        except InvalidHop as error:
+            raise RequestError(
+                "unauthenticated", "Only nodes say that they pass a request on.", reason=str(error)
+            ) from None
+        return True
+
+    async def _admit(self, route: Route, tenant: str | None, scope: Scope, forwarded: bool) -> Caller:
         if self._service.audit.full:
             raise RequestError("unavailable", "The audit log cannot be written; nothing is done without it.")
         address, agent = _address(scope), scope.headers.get("user-agent") or ""
         authorization = scope.headers.get("authorization") or ""
-        forwarded = "cortex-forwarded-by" in scope.headers
         try:
             return self._gateway.admit(route, tenant, authorization, address, agent, forwarded=forwarded)
         except RequestError as error:
@@ -100,7 +117,7 @@ class Application:
     @staticmethod
     def _request(
         route: Route, names: dict[str, str], query: dict[str, str], scope: Scope, caller: Caller,
-        request_id: str, body: bytes,
+        request_id: str, forwarded: bool, body: bytes,
     ) -> Request:  # fmt: skip
         headers = scope.headers
         return Request(
@@ -108,7 +125,7 @@ class Application:
             body=body, action=route.action, caller=caller, request_id=request_id,
             idempotency_key=headers.get("idempotency-key"),
             position=parse_position(headers.get("cortex-position")),
-            authorization=headers.get("authorization") or "", forwarded="cortex-forwarded-by" in headers,
+            authorization=headers.get("authorization") or "", forwarded=forwarded,
         )  # fmt: skip
 
     def _audit(self, route: Route, request: Request) -> None:
@@ -133,10 +150,9 @@ class Application:
             request = Request(
                 method=scope.method, path=route.path, query={}, names=names, body=b"", action=route.action,
                 caller=caller, request_id=request_id, idempotency_key=None, position=None, authorization="",
-                forwarded="cortex-forwarded-by" in scope.headers,
+                forwarded=False,
             )  # fmt: skip
-        if not request.forwarded:
-            self._service.audit.add(self._service.event(request, f"refused: {failure.code}", failure.reason))
+        self._service.audit.add(self._service.event(request, f"refused: {failure.code}", failure.reason))
 
     def _measure(self, route: Route, method: str, status: int, begun: float) -> None:
         metrics = self._service.metrics

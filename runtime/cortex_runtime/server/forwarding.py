@@ -8,6 +8,8 @@ from urllib.parse import quote
 import httpx
 
 from cortex_runtime.config import TlsConfig
+from cortex_runtime.formats.tokenkeys import TokenKeysError
+from cortex_runtime.security.hops import HEADER, Hops
 from cortex_runtime.server.requests import Request
 
 CONNECT_TIMEOUT = 0.5
@@ -25,11 +27,10 @@ class NotAnswered(Exception):
 class Forwarder:
     """Passes requests on."""
 
-    def __init__(self, tls: TlsConfig, node: str) -> None:
-        self._tls = tls
+    def __init__(self, tls: TlsConfig, hops: Hops) -> None:
+        self._tls, self._hops = tls, hops
         self._context = ssl.create_default_context(cafile=str(tls.ca))
         self.renew()
-        self._node = node
         self._http = httpx.AsyncClient(
             verify=self._context,
             trust_env=False,
@@ -42,13 +43,19 @@ class Forwarder:
 
     async def forward(self, request: Request, address: str, key: str | None) -> tuple[int, bytes]:
         """Return status and body of the other node's answer. Raises NotReached or NotAnswered."""
+        caller = request.caller
         headers = {
             "authorization": request.authorization,
-            "x-forwarded-for": request.caller.address,
-            "user-agent": request.caller.agent,
+            "x-forwarded-for": caller.address,
+            "user-agent": caller.agent,
             "x-request-id": request.request_id,
-            "cortex-forwarded-by": self._node,
         }
+        try:
+            headers[HEADER] = self._hops.sign(
+                request.method, request.path, request.authorization, caller.address, request.request_id
+            )
+        except TokenKeysError as error:
+            raise NotReached(str(error)) from error
         if key:
             headers["idempotency-key"] = key
         if request.position:

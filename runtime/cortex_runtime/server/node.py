@@ -41,6 +41,7 @@ from cortex_runtime.objectstore import open_store
 from cortex_runtime.security.audit import AuditLog, Pseudonyms
 from cortex_runtime.security.directory import Directory
 from cortex_runtime.security.gateway import Gateway
+from cortex_runtime.security.hops import Hops
 from cortex_runtime.security.oidc import Oidc
 from cortex_runtime.security.providers import open_provider
 from cortex_runtime.security.ratelimit import RateLimiter
@@ -115,10 +116,11 @@ class _Node:
         self._snapshotting = Snapshotting(snapshots, replica, self._tell_key_use)
         own, operators = TokenKeyFile(config.tokens.node), TokenKeyFile(config.tokens.operator)
         finder(own, operators)
+        hops = Hops(config.name, own)
         self._service = Service(
             config=config, directory=directory, replica=replica, contents=Contents(directory),
             encoder=Encoder(), primary=self._primary, local=self._local,
-            forwarder=Forwarder(config.tls, config.name), identity=Identity(config.tls, self._take_up),
+            forwarder=Forwarder(config.tls, hops), identity=Identity(config.tls, self._take_up),
             audit=AuditLog(
                 config.name, self._primary, Spool(config.spool), lambda name: name in directory.tenants
             ),
@@ -132,7 +134,7 @@ class _Node:
         self._limiter = RateLimiter()
         verifier = Verifier(lambda kid: finder(own, operators).get(kid))
         gateway = Gateway(verifier, directory, rbac, self._limiter)
-        self._application = Application(self._service, gateway, routes())
+        self._application = Application(self._service, gateway, hops, routes())
 
     async def run(self) -> int:
         """Serve until the end is asked for, and return the exit code: 1 when it came by itself."""
