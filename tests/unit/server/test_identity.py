@@ -78,11 +78,11 @@ def asked(node: Node) -> Iterator[list[str]]:
 
 
 def _get(client: httpx.Client, node: Node) -> None:
-    """Ask as HAProxy does (retry-on empty-response): once more when a connection ends without an answer."""
+    """Ask as HAProxy does (retry-on conn-failure empty-response): once more when there was no answer."""
     url = f"https://127.0.0.1:{node.port}/healthz"
     try:
         client.get(url).raise_for_status()
-    except httpx.RemoteProtocolError:
+    except (httpx.ConnectError, httpx.RemoteProtocolError):
         client.get(url).raise_for_status()
 
 
