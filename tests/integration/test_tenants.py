@@ -111,8 +111,13 @@ def test_who_has_left_leaves_nothing_that_opens(running: Running, leaving: str) 
         after = parse(path.read_bytes())
         assert leaving not in after.tenants
         assert after.root_id != before.root_id
-    verify = ("evidence", "verify", receipt["receipt"], "--public-key", receipt["public_key"])
-    assert running.json(*verify)["predicate"]["tenant"] == leaving
+    verify = (
+        "evidence", "verify", receipt["receipt"], "--public-key", receipt["public_key"],
+        "--audit-key", receipt["audit_key"],
+    )  # fmt: skip
+    believed = running.json(*verify)
+    assert believed["statement"]["predicate"]["tenant"] == believed["leaving"]["tenant"] == leaving
+    assert believed["leaving"]["event"]["id"] == receipt["proof"]
     forged = Path(receipt["receipt"])
     forged.write_text(forged.read_text().replace('"sig": "', '"sig": "AAAA'))
     running.run(*verify, expect=3)
