@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cortexctl.platforms.local import account, patroni
+from cortexctl.platforms.local import account, patroni, preparation
 from integration.running import Running
 
 
 def back_up(running: Running, to: Path) -> None:
     """Take a base backup as a standby does: over TLS, by the role of replication."""
     region = running.deployment.region(running.primary_region())
-    own, passwords = to.with_name(f"{to.name}.pem"), region.directory / "secrets" / "patroni.pgpass"
+    own = to.with_name(f"{to.name}.pem")
     shutil.copyfile(region.directory / "certs" / "role-replicator.pem", own)
     own.chmod(0o600)
     source = (
@@ -27,7 +27,7 @@ def back_up(running: Running, to: Path) -> None:
     subprocess.run(
         [patroni.programs_directory() / "pg_basebackup", "-d", source, "-D", to, "-c", "fast",
          "-X", "stream", "--no-slot", "--no-sync"],
-        env={**os.environ, "PGPASSWORD": _password(passwords)}, check=True,
+        env={**os.environ, "PGPASSWORD": preparation.passwords(running.deployment)["replicator"]}, check=True,
     )  # fmt: skip
 
 
@@ -51,10 +51,3 @@ def restored(backup: Path) -> Iterator[int]:
         yield port
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
-
-
-def _password(pgpass: Path) -> str:
-    for line in pgpass.read_text().splitlines():
-        if ":replicator:" in line:
-            return line.rsplit(":", 1)[1]
-    raise LookupError("replicator")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 
 from cortex_runtime.client import ApiError
-from cortex_runtime.formats.keyring import parse
+from cortex_runtime.formats.keyring import Keyring, parse
 from cortexctl import access, credentials
+from integration import restoring, thief
 from integration.running import Running, eventually, get, put, unique
 
 MARKER = "the quick brown zebra of quagadougou"
@@ -94,9 +96,15 @@ def test_who_is_suspended_is_refused_by_every_region_within_seconds(running: Run
         eventually(lambda: get(client, leaving, "a"), patience=5)
 
 
-def test_who_has_left_leaves_nothing_that_opens(running: Running, leaving: str) -> None:
+def test_who_has_left_leaves_nothing_that_opens(running: Running, leaving: str, tmp_path: Path) -> None:
+    neighbour, backup = unique("t"), tmp_path / "backup"
+    running.run("tenant", "onboard", neighbour)
+    running.run("concept", "put", neighbour, "a", f"{MARKER} of the neighbour")
+    restoring.back_up(running, backup)
     stolen = [region.directory / "secrets" / "keyring.json" for region in running.deployment.regions]
-    before = parse(stolen[0].read_bytes())
+    kept = tmp_path / "kept-keyring.json"
+    kept.write_bytes(stolen[0].read_bytes())
+    before = parse(kept.read_bytes())
     assert leaving in before.tenants
     running.run("tenant", "legal-hold", leaving)
     held = running.run("tenant", "offboard", leaving, "--yes", expect=5)
@@ -125,3 +133,26 @@ def test_who_has_left_leaves_nothing_that_opens(running: Running, leaving: str) 
     running.run("concept", "get", leaving, "a", expect=5)
     running.run("tenant", "offboard", leaving, "--yes")  # once more is as good as once
     running.healthy()
+    with restoring.restored(backup) as port:
+        assert_closed(running, port, before, leaving, neighbour)
+        # What no cryptography reaches (docs/security.md): a keyring that was kept has its root key in it.
+        assert len(thief.opened(port, kept, leaving)) == 5
+
+
+def assert_closed(running: Running, port: int, before: Keyring, gone: str, neighbour: str) -> None:
+    """In an old backup nothing of who has left opens with all that is there now; of who stayed all does."""
+    for region in running.deployment.regions:
+        keyring = region.directory / "secrets" / "keyring.json"
+        assert thief.opened(port, keyring, gone) == []
+        found = thief.opened(port, keyring, neighbour)
+        assert found[0] == "check value 1"
+        assert MARKER in found[1]
+    # Nor does any key that lies anywhere open the keys themselves, or those of a keyring that was kept
+    # without its root key; with its root key they open.
+    keys = thief.candidates(running.deployment.directory)
+    root = base64.b64decode(parse(keyring.read_bytes()).root_key)
+    assert root in keys
+    assert thief.guessed(keys, thief.data_keys(port, gone)) == []
+    assert thief.guessed(keys, thief.wrapped_keys(before, gone)) == []
+    assert len(thief.guessed([base64.b64decode(before.root_key)], thief.wrapped_keys(before, gone))) == 1
+    assert len(thief.guessed(keys, thief.wrapped_keys(parse(keyring.read_bytes()), neighbour))) == 1
