@@ -65,6 +65,13 @@ def test_what_is_exported_is_all_and_what_is_erased_is_gone(
     assert running.json("tenant", "export", leaving, "--to", str(tmp_path / "second"))[0]["concepts"] == 3
     assert "ann" not in (tmp_path / "second" / "main.jsonl").read_text()
     running.healthy()  # every replica has the same arrays
+    eventually(lambda: assert_in_every_region(running, f"erasures/{leaving}/main/*"))
+
+
+def assert_in_every_region(running: Running, pattern: str) -> None:
+    """The list of erasures is outside of the database: a backup from before is held against it."""
+    for region in running.deployment.regions:
+        assert len(list((region.directory / "objects").glob(pattern))) == 1
 
 
 def test_a_tenant_has_what_its_quota_says_and_no_more(running: Running, leaving: str) -> None:
@@ -133,6 +140,7 @@ def test_who_has_left_leaves_nothing_that_opens(running: Running, leaving: str, 
     running.run("concept", "get", leaving, "a", expect=5)
     running.run("tenant", "offboard", leaving, "--yes")  # once more is as good as once
     running.healthy()
+    eventually(lambda: assert_in_every_region(running, f"departures/{leaving}"))
     with restoring.restored(backup) as port:
         assert_closed(running, port, before, leaving, neighbour)
         # What no cryptography reaches (docs/security.md): a keyring that was kept has its root key in it.
