@@ -10,8 +10,9 @@ import pytest
 
 from cortex_runtime.client import ApiError
 from cortex_runtime.formats.keyring import Keyring, parse
+from cortex_runtime.formats.messages import QueryRequest, QueryResponse
 from cortexctl import access, credentials
-from integration import restoring, thief
+from integration import restoring, thief, wire
 from integration.running import Running, eventually, get, put, unique
 
 MARKER = "the quick brown zebra of quagadougou"
@@ -51,6 +52,29 @@ def test_nothing_of_a_tenants_text_is_found_in_any_file(running: Running, leavin
     assert found == []
     # The search finds what is there in the clear: the tenant's name.
     assert any(leaving.encode() in path.read_bytes() for path in files if "postgres" in path.parts)
+
+
+def test_nothing_of_a_tenants_text_goes_over_the_wire_in_the_clear(running: Running, leaving: str) -> None:
+    words = "an unheard word of the wire"
+    key = credentials.api_key(running.deployment, leaving)
+    query = f"/v1/tenants/{leaving}/cortices/main/query"
+    with wire.tapped() as heard:
+        clear = wire.say_in_the_clear(f"{words} {key}".encode())
+        with running.tenant(leaving) as client:
+            position = put(client, leaving, "heard", words).position
+        for region in running.deployment.regions:
+            with running.tenant(leaving, url=region.load_balancer_url) as client:
+                asked = QueryRequest(text=words, position=position)
+                found = client.request("POST", query, asked, type=QueryResponse)
+                assert "heard" in [match.id for match in found.matches]
+                assert get(client, leaving, "heard").text == words
+        eventually(running.assert_agreement)  # it was replicated
+    assert heard.size < wire.MOST
+    assert heard.dropped == 0
+    # Whoever says it in the clear is heard, and nobody else.
+    for secret in (words, key):
+        assert clear in heard.ports(secret.encode())
+        assert len(heard.ports(secret.encode())) == 2
 
 
 def test_what_is_exported_is_all_and_what_is_erased_is_gone(
