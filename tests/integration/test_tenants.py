@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from cortex_runtime.client import ApiError
 from cortex_runtime.formats.keyring import Keyring, parse
 from cortex_runtime.formats.messages import QueryRequest, QueryResponse
-from cortexctl import access, credentials
+from cortexctl import access, credentials, evidence, tenants
 from integration import restoring, thief, wire
 from integration.running import Running, eventually, get, put, unique
 
@@ -188,3 +189,55 @@ def assert_closed(running: Running, port: int, before: Keyring, gone: str, neigh
     assert thief.guessed(keys, thief.wrapped_keys(before, gone)) == []
     assert len(thief.guessed([base64.b64decode(before.root_key)], thief.wrapped_keys(before, gone))) == 1
     assert len(thief.guessed(keys, thief.wrapped_keys(parse(keyring.read_bytes()), neighbour))) == 1
+
+
+def killed_at_every_step(running: Running, *words: str) -> int:
+    """Run a command again and again, killed at a later step each time, to its end; return how many there are."""
+    return next(step for step in count(1) if not running.run_killed(step, *words)) - 1
+
+
+def test_an_erasure_that_is_killed_at_any_step_is_finished_by_the_next(
+    running: Running, leaving: str, tmp_path: Path
+) -> None:
+    steps = killed_at_every_step(running, "tenant", "erase", leaving, "--subject", "ann", "--yes")
+    assert steps >= 3  # it logs in, asks for cortices, erases
+    assert running.json("tenant", "erase", leaving, "--subject", "ann", "--yes")["erased"] == 0
+    assert running.json("tenant", "export", leaving, "--to", str(tmp_path / "all"))[0]["concepts"] == 3
+    running.healthy()
+
+
+def test_an_offboarding_that_is_killed_at_any_step_is_finished_by_the_next(running: Running) -> None:
+    running.healthy()
+    gone, neighbour = unique("t"), unique("t")
+    running.run("tenant", "onboard", neighbour)
+    running.run("concept", "put", neighbour, "a", MARKER)
+    killed_at_every_step(running, "tenant", "onboard", gone)
+    running.run("concept", "put", gone, "a", MARKER)
+    held = keyrings_with(running, gone)
+    assert len(held) == len(running.deployment.regions)
+    words = ("tenant", "offboard", gone, "--yes")
+    for step in count(1):
+        if not running.run_killed(step, *words):
+            break
+        with access.operator(running.deployment) as client:
+            state = tenants.show(client, gone).state
+        # Whose keys are being destroyed is shut out already, and for good.
+        assert state in ("leaving", "gone") or keyrings_with(running, gone) == held
+    assert step > 10
+    assert keyrings_with(running, gone) == []
+    (receipt,) = (running.deployment.directory / "evidence").glob(f"offboarding-{gone}-*.json")
+    keys = evidence.key_paths(running.deployment)
+    believed = evidence.verify(receipt, keys["public_key"], keys["audit_key"])
+    assert not any(n for parts in believed.statement.predicate["nodes"].values() for n in parts.values())
+    running.run("concept", "get", gone, "a", expect=5)
+    assert MARKER in running.run("concept", "get", neighbour, "a").stdout
+    running.healthy()
+
+
+def keyrings_with(running: Running, tenant: str) -> list[Path]:
+    """Return all files of the deployment that are keyrings and have keys of a tenant, whatever their names."""
+    found = []
+    for path in running.deployment.directory.rglob("*keyring*"):
+        if path.is_file() and tenant in parse(path.read_bytes()).tenants:
+            found.append(path)
+    return sorted(found)
