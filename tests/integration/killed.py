@@ -1,4 +1,4 @@
-"""Runs cortexctl, and ends it by SIGKILL at one of its steps: before a request is sent, or a file is replaced.
+"""Runs cortexctl, and ends it by SIGKILL at a step: before a request is sent, or a file is replaced.
 
 killed.py NUMBER WORD...: at the step of this number, from 1; when there are fewer it runs to its end.
 """

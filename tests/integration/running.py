@@ -55,7 +55,7 @@ class Running:
         return done
 
     def run_killed(self, step: int, *words: str) -> bool:
-        """Run cortexctl, to be killed at a step (see killed.py); tell whether it was, else it exits with 0."""
+        """Run cortexctl, killed at a step (see killed.py); tell whether it was: else it exits with 0."""
         done = subprocess.run(
             [sys.executable, "-P", KILLED, str(step), "--deployment", self.deployment.name, *words],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False,

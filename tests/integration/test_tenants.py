@@ -192,7 +192,7 @@ def assert_closed(running: Running, port: int, before: Keyring, gone: str, neigh
 
 
 def killed_at_every_step(running: Running, *words: str) -> int:
-    """Run a command again and again, killed at a later step each time, to its end; return how many there are."""
+    """Run a command again and again, killed at a later step each time, to its end; return how many."""
     return next(step for step in count(1) if not running.run_killed(step, *words)) - 1
 
 
@@ -235,9 +235,6 @@ def test_an_offboarding_that_is_killed_at_any_step_is_finished_by_the_next(runni
 
 
 def keyrings_with(running: Running, tenant: str) -> list[Path]:
-    """Return all files of the deployment that are keyrings and have keys of a tenant, whatever their names."""
-    found = []
-    for path in running.deployment.directory.rglob("*keyring*"):
-        if path.is_file() and tenant in parse(path.read_bytes()).tenants:
-            found.append(path)
-    return sorted(found)
+    """Return all files of the deployment that have keys of a tenant, also what a killed run left."""
+    files = (path for path in running.deployment.directory.rglob("*keyring*") if path.is_file())
+    return sorted(path for path in files if tenant in parse(path.read_bytes()).tenants)
