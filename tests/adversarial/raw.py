@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -47,4 +48,4 @@ def exchange(node: Node, *parts: bytes, end: bool = False) -> bytes:
 
 def statuses(answer: bytes) -> list[int]:
     """Return the status of each response in what came back."""
-    return [int(line.split()[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+    return [int(code) for code in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answer)]

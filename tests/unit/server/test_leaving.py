@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import httpx
 import pytest
 
 from cortex_runtime.formats.keyring import parse
 from unit import postgres
-from unit.server.keys import database
+from unit.server.keys import database, eventually
 from unit.server.node import Node, running
 
 QUOTA = {"concepts": 1000, "columns": 1000, "storage": 10**7, "requests": 1000}
@@ -54,6 +55,11 @@ def leave(node: Node, tenant: str) -> None:
         pass
 
 
+def residue_of(node: Node, tenant: str) -> dict[str, Any]:
+    found: dict[str, Any] = node.operator("GET", f"/v1/tenants/{tenant}/residue")
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_node_killed_while_a_tenant_leaves_is_followed_by_one_that_ends_it(
@@ -68,9 +74,9 @@ def test_a_node_killed_while_a_tenant_leaves_is_followed_by_one_that_ends_it(
     assert node.process.wait(10) == -signal.SIGKILL
     node.start()
     leave(node, tenant)
-    residue = node.operator("GET", f"/v1/tenants/{tenant}/residue")
+    residue = residue_of(node, tenant)
     assert (residue["state"], residue["opens"]) == ("gone", [])
-    assert not any(residue["parts"].values())
+    eventually(lambda: not any(residue_of(node, tenant)["parts"].values()), node)
     done = node.operator("GET", f"/v1/audit?tenant={tenant}&action=tenant.purge&result=done")
     assert done  # what a receipt proves
     assert node.ask("GET", "concepts/neighbour")["text"] == "stays"
