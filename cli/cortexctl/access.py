@@ -28,6 +28,7 @@ REFUSED = frozenset(
 )  # fmt: skip
 WRONG = frozenset({"invalid", "too_large", "dimension"})
 LOGIN_PATIENCE = 5.0
+DOOR_TIMEOUT = 5.0
 
 
 def operator(
@@ -59,6 +60,15 @@ def tenant(
     return open_client(
         deployment, url=url, timeout=timeout, deadline=deadline, token=token_source(deployment, name, key)
     )
+
+
+def region_doors(deployment: Deployment) -> dict[str, Callable[[], Client]]:
+    """Return an operator's way to each region's own load balancer, by region."""
+
+    def door(url: str) -> Callable[[], Client]:
+        return lambda: operator(deployment, url=url, timeout=DOOR_TIMEOUT, deadline=DOOR_TIMEOUT)
+
+    return {region.name: door(region.load_balancer_url) for region in deployment.regions}
 
 
 def open_client(

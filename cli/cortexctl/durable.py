@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import tempfile
 import time
@@ -28,6 +29,15 @@ def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what is left of a file's writes that were killed. Nobody may be writing it."""
+    left = list(path.parent.glob(f".{glob.escape(path.name)}.*"))
+    for each in left:
+        each.unlink(missing_ok=True)
+    if left:
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from cortexctl.platforms.local import LocalPlatform
 
 ROOT = Path(__file__).parents[2]
 CORTEXCTL = ROOT / "scripts" / "cortexctl"
+KILLED = Path(__file__).with_name("killed.py")
 NOT_YET = (
     AssertionError, pytest.fail.Exception, LookupError, StopIteration, FileNotFoundError,
     ApiError, ConnectionFailed,
@@ -51,6 +53,15 @@ class Running:
         )  # fmt: skip
         assert done.returncode == expect, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def run_killed(self, step: int, *words: str) -> bool:
+        """Run cortexctl, killed at a step (see killed.py); tell whether it was: else it exits with 0."""
+        done = subprocess.run(
+            [sys.executable, "-P", KILLED, str(step), "--deployment", self.deployment.name, *words],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, -signal.SIGKILL), f"{words}: exit {done.returncode}\n{done.stderr}"
+        return done.returncode != 0
 
     def json(self, *words: str, expect: int = 0) -> Any:
         """Run cortexctl with --output json and return what it printed."""

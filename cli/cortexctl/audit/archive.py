@@ -17,7 +17,7 @@ import msgspec
 
 from cortex_runtime.client import ApiError, Client, ConnectionFailed
 from cortex_runtime.formats.messages import AuditSegment, AuditTree
-from cortexctl import durable, keys
+from cortexctl import access, durable
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
 
@@ -113,7 +113,7 @@ def _tree_of(client: Client, tenant: str) -> AuditTree:
 
 def _write_anchors(deployment: Deployment, tenant: str, directory: Path) -> tuple[int, tuple[str, ...]]:
     count, unreached = 0, []
-    for region, connect in keys.region_doors(deployment).items():
+    for region, connect in access.region_doors(deployment).items():
         (directory / region).mkdir(parents=True)
         try:
             with connect() as client:

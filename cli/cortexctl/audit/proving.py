@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,23 +50,36 @@ def check(file: Path, public_key: bytes, earlier: list[Path]) -> Proven:
     Raises ObjectiveMissed when it proves nothing, Refused or UsageError when files are missing.
     """
     proof = _read(file)
-    try:
-        head = checkpoints.read(proof.checkpoint, public_key)
+    with _proving(str(file)):
         if isinstance(proof, AuditInclusion):
-            return _check_inclusion(proof, head)
+            return _check_inclusion(proof, public_key)
+        head = checkpoints.read(proof.checkpoint, public_key)
         if len(earlier) != 1:
             raise UsageError(
                 "This proof is about an earlier checkpoint.", why="None, or more than one, is given.",
                 todo="Give --checkpoint FILE.",
             )  # fmt: skip
         return _check_consistency(proof, head, verifying.read_checkpoint(earlier[0], public_key))
+
+
+def check_inclusion(proof: AuditInclusion, public_key: bytes) -> Proven:
+    """Check a proof that an event is in its log. Raises ObjectiveMissed when it proves nothing."""
+    with _proving("The proof"):
+        return _check_inclusion(proof, public_key)
+
+
+@contextmanager
+def _proving(what: str) -> Iterator[None]:
+    try:
+        yield
     except (ProofError, CheckpointError, ValueError) as error:
         raise ObjectiveMissed(
-            f"{file} proves nothing.", why=str(error), todo="Ask for another by cortexctl audit prove."
+            f"{what} proves nothing.", why=str(error), todo="Ask for another by cortexctl audit prove."
         ) from error
 
 
-def _check_inclusion(proof: AuditInclusion, head: Checkpoint) -> Proven:
+def _check_inclusion(proof: AuditInclusion, public_key: bytes) -> Proven:
+    head = checkpoints.read(proof.checkpoint, public_key)
     segment, tenant = proof.segment, head.origin.rpartition("/")[2]
     merkle.check_inclusion(
         bytes.fromhex(segment.hash),

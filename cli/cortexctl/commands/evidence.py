@@ -27,10 +27,16 @@ def verify(
         Path,
         typer.Option("--public-key", help="PEM of the key that it must be signed by.", show_default=False),
     ],
+    audit_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--audit-key", help="PEM of the key that signs the audit log; for a receipt.", show_default=False
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Check a signed statement, by file and public key alone. Exits with 3 when it is not to be believed."""
+    """Check a signed statement, by file and public keys alone. Exits with 3 when it is not to be believed."""
     from cortexctl import evidence  # noqa: PLC0415 - --help must be quick
 
-    statement = evidence.verify(file, public_key)
-    render.data(render.plain(statement), output if output is not Output.TABLE else Output.YAML)
+    believed = evidence.verify(file, public_key, audit_key)
+    render.data(render.plain(believed), output if output is not Output.TABLE else Output.YAML)

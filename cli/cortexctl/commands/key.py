@@ -83,7 +83,7 @@ def verify(context: typer.Context, *, tenant: OneOrAll = None, output: OutputOpt
     rows, wrong = [], []
     with access.explained(here), access.operator(here) as client:
         for name in _names(client, tenant):
-            found, troubles = keys.verify(keys.region_doors(here), name)
+            found, troubles = keys.verify(access.region_doors(here), name)
             rows += [{"tenant": name, **render.plain(each)} for each in found]
             wrong += troubles
     render.data(

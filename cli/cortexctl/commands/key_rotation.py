@@ -117,11 +117,11 @@ def _preview(here: Deployment, client: Client, each: Aged) -> dict[str, Any]:
 
 
 def _rotate(here: Deployment, client: Client, each: Aged) -> dict[str, Any]:
-    from cortexctl import keys  # noqa: PLC0415
+    from cortexctl import access, keys  # noqa: PLC0415
 
     if each.kind == "root":
         return _plain(keys.rotate_root(here))
-    doors, told = keys.region_doors(here), _told(each.tenant)
+    doors, told = access.region_doors(here), _told(each.tenant)
     if each.kind == "kek":
         return _plain(keys.rotate_kek(here, client, doors, each.tenant, told=told))
     return _plain(keys.rotate(client, doors, each.tenant, told=told))

@@ -108,5 +108,6 @@ def offboard(
         )
         with locking.lock(here.name, f"tenant offboard {tenant}"):
             receipt, kept = tenants.offboard(here, client, tenant, told=render.note)
-    shown = {**render.plain(receipt), "receipt": str(kept), "public_key": str(evidence.public_key_path(here))}
+    shown = {**render.plain(receipt), "proof": receipt.proof.event, "receipt": str(kept)}
+    shown |= {name: str(path) for name, path in evidence.key_paths(here).items()}
     render.data(shown, output if output is not Output.TABLE else Output.YAML)

@@ -1,5 +1,5 @@
 """Signed statements of a deployment: kept, and checked."""
 
-from cortexctl.evidence.statements import keep, public_key_path, verify
+from cortexctl.evidence.statements import Believed, keep, key_paths, verify
 
-__all__ = ["keep", "public_key_path", "verify"]
+__all__ = ["Believed", "keep", "key_paths", "verify"]

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cortex_runtime.formats.statements import Statement, StatementError, Subject
 from cortex_runtime.formats.statements import sign as sign_statement
 from cortex_runtime.formats.statements import verify as verify_statement
-from cortexctl import durable
+from cortexctl import durable, inputs
+from cortexctl.audit import PUBLIC_KEY, Proven
 from cortexctl.deployment import Deployment
-from cortexctl.errors import ObjectiveMissed, Refused
+from cortexctl.errors import ObjectiveMissed, Refused, UsageError
+from cortexctl.evidence import receipts
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """A statement that is signed; of a receipt of offboarding also the event that the audit log has."""
+
+    statement: Statement
+    leaving: Proven | None = None
 
 
 def keep(deployment: Deployment, name: str, kind: str, subject: Subject, predicate: dict[str, Any]) -> Path:
     """Sign a statement and keep it as evidence/NAME.json. Raises Refused."""
-    statement = Statement(subject=[subject], predicateType=f"https://cortexkg/{kind}/v1", predicate=predicate)
+    statement = Statement(subject=[subject], predicateType=_type_of(kind), predicate=predicate)
     path = deployment.directory / "evidence" / f"{name}.json"
     try:
         key = (deployment.operator_directory / "statements.key").read_bytes()
@@ -30,20 +41,39 @@ def keep(deployment: Deployment, name: str, kind: str, subject: Subject, predica
     return path
 
 
-def public_key_path(deployment: Deployment) -> Path:
-    """Return where the key is by which a deployment's statements are checked."""
-    return deployment.operator_directory / "statements.pub"
+def key_paths(deployment: Deployment) -> dict[str, Path]:
+    """Return where the public keys are by which a deployment's statements and audit log are checked."""
+    return {
+        "public_key": deployment.operator_directory / "statements.pub",
+        "audit_key": deployment.directory / "secrets" / PUBLIC_KEY,
+    }
 
 
-def verify(path: Path, public_key: Path) -> Statement:
-    """Return the statement of a file. Raises ObjectiveMissed when it is not to be believed, or Refused."""
+def verify(path: Path, public_key: Path, audit_key: Path | None = None) -> Believed:
+    """Return what a file states. A receipt of offboarding needs the audit log's key too.
+
+    Raises ObjectiveMissed when it is not to be believed, Refused or UsageError when files are missing.
+    """
     try:
         content, pem = path.read_bytes(), public_key.read_bytes()
     except OSError as error:
         raise Refused("A file cannot be read.", why=str(error), todo="Check the paths.") from error
     try:
-        return verify_statement(content, pem)
+        statement = verify_statement(content, pem)
     except StatementError as error:
         raise ObjectiveMissed(
             f"{path} is not to be believed.", why=str(error), todo="Get it, and the key, from who made it."
         ) from error
+    if statement.predicateType != _type_of(receipts.KIND):
+        return Believed(statement)
+    if audit_key is None:
+        raise UsageError(
+            "The receipt also proves that the audit log has the leaving.",
+            why="Without the key that signs the log this cannot be checked.",
+            todo="Give --audit-key FILE: the deployment's secrets/checkpoint-signing.pub.",
+        )
+    return Believed(statement, receipts.check(statement, inputs.file(audit_key)))
+
+
+def _type_of(kind: str) -> str:
+    return f"https://cortexkg/{kind}/v1"

@@ -21,7 +21,7 @@ from cortexctl.keys.keeping import (
     verify,
 )
 from cortexctl.keys.many import check, each
-from cortexctl.keys.rotation import Planned, Rotation, preview, region_doors, rotate, versions
+from cortexctl.keys.rotation import Planned, Rotation, preview, rotate, versions
 from cortexctl.keys.sealing import PlannedSealing, Sealed, preview_sealing, seal
 from cortexctl.keys.wrapping import KekRotation, RootRotation, preview_kek, rotate_kek, rotate_root
 
@@ -50,7 +50,6 @@ __all__ = [
     "preview_kek",
     "preview_retirement",
     "preview_sealing",
-    "region_doors",
     "retire",
     "rotate",
     "rotate_kek",

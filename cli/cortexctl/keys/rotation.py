@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 from cortex_runtime.client import ApiError, Client, ClientError, ConnectionFailed
 from cortex_runtime.formats.messages import KeyVersion
-from cortexctl import access
-from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
 
 REGIONS_NEEDED = 2
-PROOF_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +48,6 @@ def preview(client: Client, tenant: str) -> Planned:
         else f"prove and activate version {pending}"
     )
     return Planned(tenant, _active(found), would)
-
-
-def region_doors(deployment: Deployment) -> dict[str, Callable[[], Client]]:
-    """Return a way to each region's own load balancer, by region."""
-
-    def door(url: str) -> Callable[[], Client]:
-        return lambda: access.operator(deployment, url=url, timeout=PROOF_TIMEOUT, deadline=PROOF_TIMEOUT)
-
-    return {region.name: door(region.load_balancer_url) for region in deployment.regions}
 
 
 def versions(client: Client, tenant: str) -> list[KeyVersion]:

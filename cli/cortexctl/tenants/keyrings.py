@@ -106,21 +106,25 @@ def planned(deployment: Deployment, tenant: str) -> KeyringChange:
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     target: Keyring
+    copies: tuple[_Copy, ...]
     behind: tuple[_Copy, ...]
     change: KeyringChange
 
 
 def _wanted(deployment: Deployment, change: Callable[[Keyring], Keyring]) -> _Wanted:
-    copies = [
+    copies = tuple(
         _read(deployment, region.name, region.directory / "secrets" / "keyring.json")
         for region in deployment.regions
-    ]
+    )
     newest = _newest(deployment, [copy.keyring for copy in copies if copy.keyring])
     target = _changed(change, newest)
     behind = tuple(copy for copy in copies if copy.keyring != target)
     changed = target.generation > newest.generation
     return _Wanted(
-        target, behind, KeyringChange(target.generation, changed, tuple(copy.region for copy in behind))
+        target,
+        copies,
+        behind,
+        KeyringChange(target.generation, changed, tuple(copy.region for copy in behind)),
     )
 
 
@@ -135,9 +139,11 @@ def _changed(change: Callable[[Keyring], Keyring], newest: Keyring) -> Keyring:
 
 
 def _carry_out(wanted: _Wanted) -> KeyringChange:
-    for copy in wanted.behind:
+    for copy in wanted.copies:
         try:
-            durable.write(copy.path, wanted.target.to_bytes())
+            if copy in wanted.behind:
+                durable.write(copy.path, wanted.target.to_bytes())
+            durable.remove_leftovers(copy.path)  # they may have keys that this change destroys
         except OSError as error:
             raise Refused(
                 f"The keyring of region {copy.region!r} cannot be written.", why=str(error),

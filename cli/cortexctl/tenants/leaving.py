@@ -13,11 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cortex_runtime.client import Client, ClientError
-from cortex_runtime.formats.messages import LegalHoldRequest, PurgeProgress, Residue, Tenant
+from cortex_runtime.formats.messages import (
+    AuditInclusion,
+    LegalHoldRequest,
+    PurgeProgress,
+    Residue,
+    Tenant,
+)
 from cortex_runtime.formats.statements import Subject
-from cortexctl import access, credentials, evidence
+from cortexctl import access, audit, credentials, evidence
 from cortexctl.deployment import Deployment
 from cortexctl.errors import ObjectiveMissed
+from cortexctl.evidence import receipts
 from cortexctl.tenants import keyrings, onboarding
 
 PATIENCE = 90.0
@@ -36,7 +43,11 @@ class Receipt:
     rows_removed: int
     nodes: dict[str, dict[str, int]]
     opened_versions: int
-    backups: str = "They hold no key of the tenant, and nothing of it opens; they end with their retention."
+    proof: AuditInclusion
+    backups: str = (
+        "What they have of the tenant is sealed by keys that are destroyed; they end with their retention."
+        " Who kept an older copy of a keyring, and has what opens it, can open them until then."
+    )
 
 
 def set_legal_hold(client: Client, tenant: str, *, held: bool) -> Tenant:
@@ -68,10 +79,18 @@ def offboard(
         tenant=tenant, deployment=deployment.id, left_at=datetime.now(UTC).isoformat(timespec="seconds"),
         concepts_before=before.usage.concepts, keyring_generation=change.generation, rows_removed=removed,
         nodes={each.node: each.parts for each in nodes}, opened_versions=sum(len(n.opens) for n in nodes),
+        proof=_proof(client, tenant),
     )  # fmt: skip
     name = f"offboarding-{tenant}-{receipt.left_at.replace(':', '').replace('+0000', 'Z')}"
-    kept = evidence.keep(deployment, name, "offboarding", Subject(f"tenant/{tenant}", {}), asdict(receipt))
+    kept = evidence.keep(deployment, name, receipts.KIND, Subject(f"tenant/{tenant}", {}), asdict(receipt))
     return receipt, kept
+
+
+def _proof(client: Client, tenant: str) -> AuditInclusion:
+    """Return what proves that the audit log has the end of the leaving."""
+    wanted = audit.Filter(tenant=tenant, action=receipts.LAST_STEP, result="done", limit=1)
+    (event,) = audit.trail(client, wanted)
+    return audit.inclusion(client, event.id)
 
 
 def _await_nothing_left(deployment: Deployment, tenant: str) -> list[Residue]:

@@ -10,7 +10,7 @@ from psycopg import sql
 DATABASE = "cortexkg"
 APPLICATION_ROLE = "cortex"
 # In this order, as the superuser; every statement may be repeated.
-SCHEMA = ("changes", "tenants", "keys", "audit", "append", "upkeep", "isolation", "rights")
+SCHEMA = ("changes", "tenants", "keys", "audit", "append", "upkeep", "erasures", "isolation", "rights")
 
 
 def migrate(conninfo: str) -> None:

@@ -33,6 +33,8 @@ CLOSE = ("connection", "close")
 BODY_TIMEOUT = 15.0  # seconds for all of a body: whoever sends it byte by byte shall not hold anything
 MAX_DISCARDED = 4 * MAX_BODY_BYTES
 DISCARD_TIMEOUT = 1.0
+# What decides what a request is, and for whom.
+ONCE = ("authorization", "content-length", "cortex-tenant", "cortex-position", "idempotency-key")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NOWHERE = Route("-", "-", "public", "-", None, "")  # type: ignore[arg-type]
 log = structlog.get_logger()
@@ -58,6 +60,7 @@ class Application:
         names: dict[str, str] = {}
         try:
             route, names = match(self._routes, scope.method, scope.path)
+            _check_headers(headers)
             forwarded = self._is_forwarded(scope)
             caller = await self._admit(route, names.get("tenant"), scope, forwarded)
             query = _query(route, scope)
@@ -176,6 +179,12 @@ def _query(route: Route, scope: Scope) -> dict[str, str]:
     return found
 
 
+def _check_headers(headers: Any) -> None:
+    """Raise RequestError (invalid) for headers that others before us may have read in another way."""
+    if any(len(headers.get_all(name)) > 1 for name in ONCE):
+        raise RequestError("invalid", f"A request has each of these headers once: {', '.join(ONCE)}.")
+
+
 def _check_header(tenant: str, scope: Scope) -> None:
     """Raise RequestError (invalid) when a request's header names another tenant than the request is about."""
     header = scope.headers.get("cortex-tenant")
@@ -199,6 +208,8 @@ async def _body(headers: Any, protocol: HTTPProtocol) -> bytes:
                 parts.append(part)
     except TimeoutError:
         raise RequestError("timeout", f"The body was not here after {BODY_TIMEOUT:.0f} s.") from None
+    if length is not None and size != int(length):
+        raise RequestError("invalid", "The body is not as long as Content-Length says.")
     return b"".join(parts)
 
 

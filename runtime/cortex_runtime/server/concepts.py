@@ -95,7 +95,7 @@ async def get_concept(service: Service, request: Request) -> bytes:
 async def query(service: Service, request: Request) -> bytes:
     """Find concepts by text or vector, or near a stored one."""
     asked = request.decode(QueryRequest)
-    slot = await service.read_slot(request, asked.position)
+    slot = await service.read_slot(request, asked.position or request.position)
     if isinstance(slot, bytes):
         return slot
     tenant, name = request.names["tenant"], request.names["cortex"]

@@ -53,6 +53,7 @@ from cortex_runtime.server.anchoring import Anchoring
 from cortex_runtime.server.app import Application
 from cortex_runtime.server.consolidating import Consolidator
 from cortex_runtime.server.contents import Contents
+from cortex_runtime.server.erasing import ErasureList
 from cortex_runtime.server.forwarding import Forwarder
 from cortex_runtime.server.identity import Identity
 from cortex_runtime.server.keykeeping import KeyKeeper
@@ -129,7 +130,9 @@ class _Node:
         )  # fmt: skip
         signer = Signer(config.checkpoint_key.read_bytes(), key_name_of(config.deployment))
         self._sequencer = Sequencer(self._service, signer)
-        self._anchoring = Anchoring(self._service, objects) if objects else None
+        self._copying: tuple[Anchoring | ErasureList, ...] = ()
+        if objects:
+            self._copying = Anchoring(self._service, objects), ErasureList(self._service, objects)
         self._server: Server | None = None
         self._limiter = RateLimiter()
         verifier = Verifier(lambda kid: finder(own, operators).get(kid))
@@ -161,8 +164,7 @@ class _Node:
                 self._service.identity.watch(),
             )
         ]
-        if self._anchoring is not None:
-            background.append(asyncio.create_task(self._anchoring.run()))
+        background += [asyncio.create_task(each.run()) for each in self._copying]
         log.info("started", address=self._config.address, region=self._config.region)
         replica = self._service.replica
         asked = asyncio.create_task(ended.wait())

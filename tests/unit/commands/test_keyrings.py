@@ -138,3 +138,20 @@ def test_a_destruction_ended_between_two_regions_is_finished_by_the_next(
     assert [sorted(keyring.tenants) for keyring in keyrings(deployment)] == [["other"]] * 3
     tenants.add_tenant(deployment, "third")
     assert len({keyring.root_id for keyring in keyrings(deployment)}) == 1
+
+
+def test_what_was_kept_of_a_sealed_keyring_needs_the_passphrase_of_then() -> None:
+    passphrase, other = b"a long passphrase", b"another passphrase"
+    kept = parse(new_keyring()).with_tenant("gone").with_tenant("stays").sealed(passphrase)
+    after = parse(kept.to_bytes(), [passphrase]).without_tenant("gone", passphrase)
+    later = after.sealed(other).without_tenant("stays", other).with_tenant("stays")
+    for next_root in (after, later):
+        tried = msgspec.structs.replace(kept, root_key=next_root.root_key)
+        for tenant in ("gone", "stays"):
+            with pytest.raises(KeyringError):
+                tried.tenant_key(tenant)
+    with pytest.raises(KeyringError, match="sealed"):
+        parse(kept.to_bytes(), [other])
+    # What no cryptography reaches (docs/security.md): leaving does not change the passphrase.
+    assert parse(kept.to_bytes(), [passphrase]).tenant_key("gone")[0] == 1
+    assert after.tenant_key("stays") == kept.tenant_key("stays")

@@ -19,7 +19,7 @@ from cortex_runtime.formats.tokens import mint_operator_token
 from cortex_runtime.objectstore import DirectoryStore
 from cortex_runtime.security import anchors, audit, tree
 from cortex_runtime.security.audit import event
-from cortexctl import keys
+from cortexctl import access
 from cortexctl.audit import archive, proving, verifying
 from cortexctl.errors import ObjectiveMissed
 from unit.server.node import Node, eventually
@@ -49,7 +49,7 @@ def client(node: Node) -> Client:
 @pytest.fixture
 def export(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Export a tenant's log, as the command line does."""
-    monkeypatch.setattr(keys, "region_doors", lambda deployment: {"eu-west": lambda: client(node)})
+    monkeypatch.setattr(access, "region_doors", lambda deployment: {"eu-west": lambda: client(node)})
     monkeypatch.setattr(archive, "public_key", lambda deployment: public_key(node))
 
     def run(tenant: str) -> Path:
