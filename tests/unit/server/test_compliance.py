@@ -80,10 +80,6 @@ def test_asking_is_written_down_and_no_tenants_business(node: Node) -> None:
     answer = node.as_operator("GET", "/v1/compliance")
     path = f"/v1/audit?request_id={answer.headers['x-request-id']}"
 
-    def event() -> dict[str, str]:
-        found: dict[str, str] = node.operator("GET", path)[0]
-        return found
-
-    written = eventually(event)
+    written = eventually(lambda: node.operator("GET", path)[0])
     assert (written["action"], written["result"], written["tenant"]) == ("compliance.evidence", "done", None)
     assert node.get_raw("/v1/compliance").status_code == 403
