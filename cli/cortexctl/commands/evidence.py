@@ -11,7 +11,7 @@ from cortexctl import render
 from cortexctl.commands.options import OutputOption
 from cortexctl.render import Output
 
-app = typer.Typer(help="Signed statements: receipts.", no_args_is_help=True)
+app = typer.Typer(help="Signed statements: receipts, drills, reviews, reports.", no_args_is_help=True)
 
 
 @app.callback()
@@ -21,16 +21,18 @@ def _group() -> None:
 
 @app.command()
 def verify(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The statement's file.", show_default=False)],
     *,
     public_key: Annotated[
-        Path,
-        typer.Option("--public-key", help="PEM of the key that it must be signed by.", show_default=False),
-    ],
+        Path | None,
+        typer.Option("--public-key", help="PEM to trust; else the deployment's.", show_default=False),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check a signed statement, by file and public key alone. Exits with 3 when it is not to be believed."""
-    from cortexctl import evidence  # noqa: PLC0415 - --help must be quick
+    from cortexctl import deployment, evidence  # noqa: PLC0415 - --help must be quick
 
-    statement = evidence.verify(file, public_key)
+    key = public_key or evidence.public_key_path(deployment.load(context.obj))
+    statement = evidence.verify(file, key)
     render.data(render.plain(statement), output if output is not Output.TABLE else Output.YAML)

@@ -1,5 +1,5 @@
-"""Signed statements of a deployment: kept, and checked."""
+"""Signed statements of a deployment: made, kept, found, and checked."""
 
-from cortexctl.evidence.statements import keep, public_key_path, verify
+from cortexctl.evidence.statements import Kept, keep, kept, public_key_path, signed, verify
 
-__all__ = ["keep", "public_key_path", "verify"]
+__all__ = ["Kept", "keep", "kept", "public_key_path", "signed", "verify"]

@@ -52,6 +52,20 @@ class KeptFiles:
     oldest: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What listens, or is to: its port, the addresses that it is bound to, whether it answers in TLS.
+
+    One that nobody knows has neither place nor name; one that does not run has no addresses.
+    """
+
+    place: str
+    name: str
+    port: int
+    addresses: tuple[str, ...]
+    encrypted: bool
+
+
 class Platform(Protocol):
     """Where regions live. `cortexctl.platforms.local.LocalPlatform(deployment)` is one."""
 
@@ -69,6 +83,9 @@ class Platform(Protocol):
 
     def take_up_certificates(self, *, patience: float) -> tuple[Certificate, ...]:
         """Have what runs show the certificates of the files; returns those that were not taken up in time."""
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return all that is to listen, and whatever else does on a port of the deployment."""
 
     def owner(self) -> str:
         """Return a libpq connection string of the schema's owner, to the primary database. Raises Refused."""

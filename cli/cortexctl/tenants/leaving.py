@@ -69,7 +69,7 @@ def offboard(
         concepts_before=before.usage.concepts, keyring_generation=change.generation, rows_removed=removed,
         nodes={each.node: each.parts for each in nodes}, opened_versions=sum(len(n.opens) for n in nodes),
     )  # fmt: skip
-    name = f"offboarding-{tenant}-{receipt.left_at.replace(':', '').replace('+0000', 'Z')}"
+    name = f"{tenant}-{receipt.left_at.replace(':', '').replace('+0000', 'Z')}"
     kept = evidence.keep(deployment, name, "offboarding", Subject(f"tenant/{tenant}", {}), asdict(receipt))
     return receipt, kept
 

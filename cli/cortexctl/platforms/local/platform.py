@@ -12,7 +12,7 @@ from typing import Any
 from cortexctl.certificates import Certificate
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.errors import CortexctlError, OutcomeUnknown, Refused, UsageError
-from cortexctl.platforms.base import DatabaseMember, KeptFiles, Landing
+from cortexctl.platforms.base import DatabaseMember, KeptFiles, Landing, Listener
 from cortexctl.platforms.local import account, members, processes, regions
 from cortexctl.platforms.local.processes import Process
 from cortexctl.platforms.local.rest import Patroni
@@ -59,6 +59,12 @@ class LocalPlatform:
         from cortexctl.platforms.local import renewal  # noqa: PLC0415
 
         return renewal.take_up(self._deployment, patience=patience)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return all that is to listen, and whatever else does on a port of the deployment."""
+        from cortexctl.platforms.local import listeners  # noqa: PLC0415
+
+        return listeners.every(self._deployment)
 
     def owner(self) -> str:
         """Return a libpq connection string of the schema's owner, to the primary. Raises Refused."""
