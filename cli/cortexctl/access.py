@@ -39,11 +39,15 @@ def operator(
     It has the operator's certificate, so that a node's own listener lets it in too.
     """
     keys = _token_keys(deployment.operator_directory / "token-keys.json")
-    actor = os.environ.get("SUDO_USER") or getpass.getuser()
     return open_client(
         deployment, url=url, certificate=deployment.operator_certificate, timeout=timeout, deadline=deadline,
-        token=_Renewed(lambda: (mint_operator_token(keys, actor), LIFETIME)),
+        token=_Renewed(lambda: (mint_operator_token(keys, actor()), LIFETIME)),
     )  # fmt: skip
+
+
+def actor() -> str:
+    """Return who an operator is: the person behind sudo, else the user."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def tenant(

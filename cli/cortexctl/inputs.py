@@ -29,6 +29,15 @@ def concept(name: str) -> str:
     return _checked(name, ConceptId, "concept id", "1 to 256 characters, no control characters")
 
 
+def person(name: str) -> str:
+    """Return a person's name. Raises UsageError."""
+    if name.strip() == name and name.isprintable() and 1 <= len(name) <= 100:
+        return name
+    raise UsageError(
+        f"{name!r} is no name.", why="A name has 1 to 100 printable characters.", todo="Give another --by."
+    )
+
+
 def only_one(argument: str | None, option: str | None, name: str, option_name: str) -> str | None:
     """Return what was given as an argument or as an option. Raises UsageError when it was both."""
     if argument is not None and option is not None:

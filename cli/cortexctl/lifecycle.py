@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cortexctl import certificates, durable, health, platforms, ports, provision, tools
+from cortexctl import certificates, durable, health, platforms, ports, provision, retention, tools
 from cortexctl import deployment as deployments
 from cortexctl.certificates import Certificate
 from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, state_home
@@ -73,7 +73,8 @@ def up(name: str, wish: Wish, *, confirm: Callable[[str], None], progress: Progr
             wanted, binary=binary, replace=_dead(wanted, living), on_event=progress.event
         )
         found = _await_health(wanted, platform, progress)
-        return Raised({root: outcome.actions for root, outcome in outcomes.items()}, found)
+        actions = {root: outcome.actions for root, outcome in outcomes.items()}
+        return Raised(actions | _set_retention(platform, confirm), found)
 
 
 def preview(name: str, wish: Wish) -> dict[str, dict[str, str]]:
@@ -83,7 +84,11 @@ def preview(name: str, wish: Wish) -> dict[str, dict[str, str]]:
     platform = platforms.of(wanted)
     living = platform.living() if known else frozenset[str]()
     _check_ports(wanted, platform, living)
-    return provision.plan(wanted, binary=tools.find_terraform(), replace=_dead(wanted, living))
+    actions = provision.plan(wanted, binary=tools.find_terraform(), replace=_dead(wanted, living))
+    if "edge" in living:
+        with suppress(ObjectiveMissed):  # the database does not answer: there is more to put right
+            actions |= _actions(retention.changes(retention.load(), platform))
+    return actions
 
 
 def down(name: str, *, delete_data: bool, confirm: Callable[[str], None], progress: Progress) -> bool:
@@ -283,6 +288,21 @@ def _await_health(wanted: Deployment, platform: Platform, progress: Progress) ->
         if time.monotonic() >= until:
             raise _unhealthy(wanted, found)
         time.sleep(POLL)
+
+
+def _set_retention(platform: Platform, confirm: Callable[[str], None]) -> dict[str, dict[str, str]]:
+    """Have all kept as long as the policy says; what would become shorter is asked for."""
+    policy = retention.load()
+    found = retention.changes(policy, platform)
+    if shorter := [str(change) for change in found if change.shorter]:
+        confirm(f"The deployment runs. Keep {'; '.join(shorter)}, and remove for good what is older?")
+    if found:
+        retention.apply(policy, platform, may_shorten=bool(shorter))
+    return _actions(found)
+
+
+def _actions(found: list[retention.Change]) -> dict[str, dict[str, str]]:
+    return {"retention": {f"{change.what} of {change.place}": "update" for change in found}} if found else {}
 
 
 def _unhealthy(wanted: Deployment, found: Health) -> ObjectiveMissed:

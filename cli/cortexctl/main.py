@@ -12,6 +12,7 @@ from cortexctl.commands import (
     api_key,
     audit,
     certificate,
+    compliance,
     concept,
     deployment,
     drill,
@@ -40,6 +41,7 @@ for group, name in (
     (key.app, "key"),
     (audit.app, "audit"),
     (certificate.app, "certificate"),
+    (compliance.app, "compliance"),
     (drill.app, "drill"),
     (failover.app, "failover"),
 ):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ipaddress
 import os
 import socket
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -76,6 +78,15 @@ def holder(port: int) -> int | None:
     return None
 
 
+def bound(first: int, last: int) -> dict[int, set[str]]:
+    """Return on which addresses somebody listens, by port, of the ports from one to another."""
+    found: dict[int, set[str]] = {}
+    for fields in _listening():
+        if first <= (port := _port(fields)) <= last:
+            found.setdefault(port, set()).add(_address(fields))
+    return found
+
+
 def ports_of(deployment: Deployment) -> tuple[list[int], dict[str, list[int]]]:
     """Return the ports of the edge, and those of each region by name."""
     regions = {
@@ -98,15 +109,28 @@ def _recorded(home: Path) -> Iterator[tuple[int, int]]:
 
 
 def _listeners(port: int) -> Iterator[str]:
+    return (fields[9] for fields in _listening() if _port(fields) == port)
+
+
+def _listening() -> Iterator[list[str]]:
+    """Yield the fields of every line of the kernel's tables that is of a listener."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]
         except OSError:
             continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                yield fields[9]
+        yield from (fields for fields in map(str.split, lines) if fields[3] == _LISTENING)
+
+
+def _port(fields: list[str]) -> int:
+    return int(fields[1].rpartition(":")[2], 16)
+
+
+def _address(fields: list[str]) -> str:
+    """Return an address of the tables: words of 32 bits, each in the machine's own order."""
+    words = fields[1].rpartition(":")[0]
+    packed = b"".join(struct.pack("=I", int(words[i : i + 8], 16)) for i in range(0, len(words), 8))
+    return str(ipaddress.ip_address(packed))
 
 
 def _open_files(process: Path) -> Iterator[str]:

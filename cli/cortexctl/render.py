@@ -26,11 +26,16 @@ def data(value: Any, output: Output, *, columns: Sequence[str] = (), title: str 
     if output is Output.JSON:
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
     elif output is Output.YAML:
-        import yaml  # noqa: PLC0415 - imported where it is used: --help must be quick
-
-        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        sys.stdout.write(text(value))
     else:
         _table(value, columns, title)
+
+
+def text(value: Any) -> str:
+    """Return plain data as YAML."""
+    import yaml  # noqa: PLC0415 - imported where it is used: --help must be quick
+
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
 def plain(value: object) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,8 @@ from typing import Literal
 import msgspec
 
 from cortex_runtime.formats import decoding
-from cortexctl import durable
+from cortex_runtime.formats.statements import Subject
+from cortexctl import durable, evidence
 from cortexctl.deployment import Deployment
 from cortexctl.drill.scenario import Objectives
 from cortexctl.errors import Refused, UsageError
@@ -86,9 +88,12 @@ def directory(deployment: Deployment) -> Path:
 
 
 def write(deployment: Deployment, report: Report) -> Path:
-    """Keep a report. Returns its file."""
+    """Keep a report, and a signed statement of it in evidence/. Returns its file. Raises Refused."""
     path = directory(deployment) / f"{report.id}.json"
-    durable.write(path, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    content = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    durable.write(path, content)
+    subject = Subject(f"drill/{report.id}", {"sha256": hashlib.sha256(content).hexdigest()})
+    evidence.keep(deployment, report.id, "drill", subject, msgspec.to_builtins(report))
     return path
 
 

@@ -1,5 +1,5 @@
-"""Signed statements of a deployment: kept, and checked."""
+"""Signed statements of a deployment: made, kept, found, and checked."""
 
-from cortexctl.evidence.statements import Believed, keep, key_paths, verify
+from cortexctl.evidence.statements import Believed, Kept, keep, kept, key_paths, signed, verify
 
-__all__ = ["Believed", "keep", "key_paths", "verify"]
+__all__ = ["Believed", "Kept", "keep", "kept", "key_paths", "signed", "verify"]

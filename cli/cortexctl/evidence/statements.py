@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,41 @@ class Believed:
     leaving: Proven | None = None
 
 
-def keep(deployment: Deployment, name: str, kind: str, subject: Subject, predicate: dict[str, Any]) -> Path:
-    """Sign a statement and keep it as evidence/NAME.json. Raises Refused."""
-    statement = Statement(subject=[subject], predicateType=_type_of(kind), predicate=predicate)
-    path = deployment.directory / "evidence" / f"{name}.json"
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A statement that is kept; `statement` is None when it is not to be believed, and `trouble` says why.
+
+    `digest` is the SHA-256 of its file.
+    """
+
+    path: Path
+    digest: str
+    statement: Statement | None
+    trouble: str = ""
+
+
+def signed(deployment: Deployment, kind: str, subjects: list[Subject], predicate: dict[str, Any]) -> bytes:
+    """Return a statement of a kind, signed by the deployment's operator. Raises Refused."""
+    statement = Statement(subject=subjects, predicateType=_type_of(kind), predicate=predicate)
     try:
-        key = (deployment.operator_directory / "statements.key").read_bytes()
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        durable.write(path, sign_statement(statement, key))
+        return sign_statement(statement, (deployment.operator_directory / "statements.key").read_bytes())
     except (OSError, StatementError) as error:
         raise Refused(
-            f"The statement {name} cannot be signed and kept.",
-            why=str(error),
-            todo="Run cortexctl up, repeat.",
+            f"A statement ({kind}) cannot be signed.", why=str(error),
+            todo="Run cortexctl up, or run this as the user that ran it.",
+        ) from error  # fmt: skip
+
+
+def keep(deployment: Deployment, name: str, kind: str, subject: Subject, predicate: dict[str, Any]) -> Path:
+    """Sign a statement and keep it as evidence/KIND-NAME.json. Raises Refused."""
+    content = signed(deployment, kind, [subject], predicate)
+    path = _directory(deployment) / f"{kind}-{name}.json"
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        durable.write(path, content)
+    except OSError as error:
+        raise Refused(
+            f"The statement {path.name} cannot be kept.", why=str(error), todo="Make room, and repeat."
         ) from error
     return path
 
@@ -47,6 +70,12 @@ def key_paths(deployment: Deployment) -> dict[str, Path]:
         "public_key": deployment.operator_directory / "statements.pub",
         "audit_key": deployment.directory / "secrets" / PUBLIC_KEY,
     }
+
+
+def kept(deployment: Deployment, kind: str) -> list[Kept]:
+    """Return the statements of a kind that are kept, by name. Raises OSError."""
+    public = key_paths(deployment)["public_key"].read_bytes()
+    return [_read(path, kind, public) for path in sorted(_directory(deployment).glob(f"{kind}-*.json"))]
 
 
 def verify(path: Path, public_key: Path, audit_key: Path | None = None) -> Believed:
@@ -73,6 +102,22 @@ def verify(path: Path, public_key: Path, audit_key: Path | None = None) -> Belie
             todo="Give --audit-key FILE: the deployment's secrets/checkpoint-signing.pub.",
         )
     return Believed(statement, receipts.check(statement, inputs.file(audit_key)))
+
+
+def _read(path: Path, kind: str, public: bytes) -> Kept:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        statement = verify_statement(content, public)
+    except StatementError as error:
+        return Kept(path, digest, None, str(error))
+    if statement.predicateType != _type_of(kind):
+        return Kept(path, digest, None, f"it is of the type {statement.predicateType}")
+    return Kept(path, digest, statement)
+
+
+def _directory(deployment: Deployment) -> Path:
+    return deployment.directory / "evidence"
 
 
 def _type_of(kind: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -37,6 +39,33 @@ class DatabaseMember:
     lag: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """Files of a tree of processes: `what` is logs, traces or metrics, `place` a region or the edge.
+
+    They are removed after `days`, None when that is not set. `oldest`: when the oldest of them was written.
+    """
+
+    place: str
+    what: str
+    days: int | None
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What listens, or is to: its port, the addresses that it is bound to, whether it answers in TLS.
+
+    One that nobody knows has neither place nor name; one that does not run has no addresses.
+    """
+
+    place: str
+    name: str
+    port: int
+    addresses: tuple[str, ...]
+    encrypted: bool
+
+
 class Platform(Protocol):
     """Where regions live. `cortexctl.platforms.local.LocalPlatform(deployment)` is one."""
 
@@ -54,6 +83,18 @@ class Platform(Protocol):
 
     def take_up_certificates(self, *, patience: float) -> tuple[Certificate, ...]:
         """Have what runs show the certificates of the files; returns those that were not taken up in time."""
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return all that is to listen, and whatever else does on a port of the deployment."""
+
+    def owner(self) -> str:
+        """Return a libpq connection string of the schema's owner, to the primary database. Raises Refused."""
+
+    def kept_files(self) -> tuple[KeptFiles, ...]:
+        """Return how long which files are kept, and the oldest that there are."""
+
+    def keep_files(self, days: Mapping[str, int]) -> None:
+        """Have files kept for so many days, by what they are, from now on."""
 
     def living(self) -> frozenset[str]:
         """Return the names of the regions and nodes that are alive, and "edge"; a zombie is dead.

@@ -81,7 +81,7 @@ def offboard(
         nodes={each.node: each.parts for each in nodes}, opened_versions=sum(len(n.opens) for n in nodes),
         proof=_proof(client, tenant),
     )  # fmt: skip
-    name = f"offboarding-{tenant}-{receipt.left_at.replace(':', '').replace('+0000', 'Z')}"
+    name = f"{tenant}-{receipt.left_at.replace(':', '').replace('+0000', 'Z')}"
     kept = evidence.keep(deployment, name, receipts.KIND, Subject(f"tenant/{tenant}", {}), asdict(receipt))
     return receipt, kept
 

@@ -8,6 +8,7 @@ place in the tree.
 
 from __future__ import annotations
 
+import base64
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
@@ -70,6 +71,13 @@ class Segment(Struct, frozen=True, kw_only=True):
     last: int
     events: int
     content: bytes
+
+    def row(self) -> dict[str, str | int]:
+        """Return it as the database's functions take it."""
+        return {
+            "id": str(self.id), "tenant": self.tenant, "node": self.node, "first": self.first,
+            "last": self.last, "events": self.events, "content": base64.b64encode(self.content).decode(),
+        }  # fmt: skip
 
 
 def clean(value: str) -> str:

@@ -8,11 +8,9 @@ most what it gathered in the last tenth of a second, and its next start ships wh
 from __future__ import annotations
 
 import asyncio
-import base64
 import hmac
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import msgspec
 import psycopg
@@ -89,7 +87,7 @@ async def append(connection: Connection, segments: Iterable[Segment]) -> None:
 
 def rows(segments: Iterable[Segment]) -> Jsonb:
     """Return segments as the database's functions take them."""
-    return Jsonb([_row(segment) for segment in segments])
+    return Jsonb([segment.row() for segment in segments])
 
 
 class AuditLog:
@@ -186,11 +184,3 @@ class AuditLog:
                 async with self._primary.connection(3.0) as connection:
                     await append(connection, segments)
                 self._spool.forget(len(segments))
-
-
-def _row(segment: Segment) -> dict[str, Any]:
-    return {
-        "id": str(segment.id), "tenant": segment.tenant, "node": segment.node, "first": segment.first,
-        "last": segment.last, "events": segment.events,
-        "content": base64.b64encode(segment.content).decode(),
-    }  # fmt: skip

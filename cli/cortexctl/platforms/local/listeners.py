@@ -15,12 +15,15 @@ from pathlib import Path
 
 from cryptography import x509
 
+from cortexctl import ports
 from cortexctl.certificates import Found
 from cortexctl.deployment import Deployment, Region
+from cortexctl.platforms.base import Listener
 from cortexctl.platforms.local import haproxy, identities
 from cortexctl.platforms.local.certificates import Identity
 
 TIMEOUT = 2.0
+SUPERVISOR = "supervisor"
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # what a client of PostgreSQL says before it speaks TLS
 Shown = dict[str, Found]
 
@@ -31,6 +34,7 @@ class _Listener:
 
     name: str
     identity: Identity
+    port: int | None  # None: it is looked at in another way
     ask: Callable[[], Found]
 
 
@@ -44,6 +48,32 @@ def shown(deployment: Deployment, region: Region) -> dict[str, Shown]:
         with suppress(OSError, ValueError):  # it does not run
             result.setdefault(one.identity.name, {})[one.name] = outcome.result()
     return result
+
+
+def every(deployment: Deployment) -> tuple[Listener, ...]:
+    """Return all that is to listen, and whatever else does on a port of the deployment."""
+    bound = ports.bound(deployment.first_port, deployment.last_port)
+    edge, own = deployment.edge_port, deployment.operator_certificate
+    wanted: list[tuple[str, str, int, Callable[[], Found] | None]] = [
+        ("edge", "edge", edge, partial(_ask, edge, own, postgres=False)),
+        ("edge", SUPERVISOR, deployment.edge_supervisor_port, None),
+    ]
+    for region in deployment.regions:
+        wanted.append((region.name, SUPERVISOR, region.supervisor_port, None))
+        mine = _listeners(deployment, region)
+        wanted += [(region.name, one.name, one.port, one.ask) for one in mine if one.port is not None]
+    known = {port for _, _, port, _ in wanted}
+    with ThreadPoolExecutor(8) as pool:
+        encrypted = list(pool.map(lambda one: _speaks_tls(one[3]), wanted))
+    found = [
+        Listener(place, name, port, tuple(sorted(bound.get(port, ()))), encrypted=tls)
+        for (place, name, port, _), tls in zip(wanted, encrypted, strict=True)
+    ]
+    others = sorted((port, names) for port, names in bound.items() if port not in known)
+    return (
+        *found,
+        *(Listener("", "", port, tuple(sorted(names)), encrypted=False) for port, names in others),
+    )
 
 
 def read(path: Path) -> Found | None:
@@ -66,8 +96,18 @@ def _listeners(deployment: Deployment, region: Region) -> Iterator[_Listener]:
         *((node.name, identities.of_node(node), node.port, operator) for node in region.nodes),
     ]
     for name, identity, port, own in ports:
-        yield _Listener(name, identity, partial(_ask, port, own, postgres=identity is identities.DATABASE))
-    yield _Listener("to the nodes", identities.BALANCER, partial(_kept, region.directory))
+        ask = partial(_ask, port, own, postgres=identity is identities.DATABASE)
+        yield _Listener(name, identity, port, ask)
+    yield _Listener("to the nodes", identities.BALANCER, None, partial(_kept, region.directory))
+
+
+def _speaks_tls(ask: Callable[[], Found] | None) -> bool:
+    if ask is None:
+        return False
+    with suppress(OSError, ValueError):
+        ask()
+        return True
+    return False
 
 
 def _ask(port: int, own: Path, *, postgres: bool) -> Found:

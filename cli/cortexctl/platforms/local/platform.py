@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from cortexctl.certificates import Certificate
 from cortexctl.deployment import Deployment, Node, Region
 from cortexctl.errors import CortexctlError, OutcomeUnknown, Refused, UsageError
-from cortexctl.platforms.base import DatabaseMember, Landing
+from cortexctl.platforms.base import DatabaseMember, KeptFiles, Landing, Listener
 from cortexctl.platforms.local import account, members, processes, regions
 from cortexctl.platforms.local.processes import Process
 from cortexctl.platforms.local.rest import Patroni
@@ -59,6 +59,30 @@ class LocalPlatform:
         from cortexctl.platforms.local import renewal  # noqa: PLC0415
 
         return renewal.take_up(self._deployment, patience=patience)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return all that is to listen, and whatever else does on a port of the deployment."""
+        from cortexctl.platforms.local import listeners  # noqa: PLC0415
+
+        return listeners.every(self._deployment)
+
+    def owner(self) -> str:
+        """Return a libpq connection string of the schema's owner, to the primary. Raises Refused."""
+        from cortexctl.platforms.local import retention  # noqa: PLC0415
+
+        return retention.owner(self._deployment)
+
+    def kept_files(self) -> tuple[KeptFiles, ...]:
+        """Return how long which files are kept, and the oldest that there are."""
+        from cortexctl.platforms.local import retention  # noqa: PLC0415
+
+        return retention.kept_files(self._deployment)
+
+    def keep_files(self, days: Mapping[str, int]) -> None:
+        """Have files kept for so many days, by what they are, from now on."""
+        from cortexctl.platforms.local import retention  # noqa: PLC0415
+
+        retention.keep_files(self._deployment, days)
 
     def living(self) -> frozenset[str]:
         """Return the names of the regions and nodes whose processes live, and 'edge' when that does.

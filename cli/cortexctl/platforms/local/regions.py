@@ -1,4 +1,4 @@
-"""A region as a tree of processes: etcd, Patroni, HAProxy and the nodes; and the edge outside of them."""
+"""A region as a tree of processes: etcd, Patroni, HAProxy, upkeep, the nodes; and the edge outside."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from cortexctl.tenants.passphrases import PASSPHRASES
 LOCK_PATIENCE = 120.0
 NODE_PATIENCE = 20
 STOP_PATIENCE = 35.0
+UPKEEP_PERIOD = 3600.0
 POLL = 0.05
 
 
@@ -115,7 +116,7 @@ def start_edge(deployment: Deployment) -> None:
             _prepare(deployment, deployment.regions[0])
         durable.write(tree.directory / "certs" / "ca.crt", deployment.ca_certificate.read_bytes())
         durable.write(tree.directory / "haproxy.cfg", haproxy.edge(deployment).encode())
-        tree.start(runner, [_haproxy()])
+        tree.start(runner, [_haproxy(), upkeep()])
 
 
 def stop_edge(deployment: Deployment) -> None:
@@ -232,8 +233,18 @@ def _programs(deployment: Deployment, region: Region) -> list[Program]:
             prelude=patroni.prelude(region),
         ),
         _haproxy(),
+        upkeep(),
         *(_node_program(node) for node in region.nodes),
     ]
+
+
+def upkeep(period: float = UPKEEP_PERIOD) -> Program:
+    """Return what rotates and removes a tree's logs: a shell that waits, since Python would fill memory."""
+    script = str(Path(__file__).with_name("upkeep.py"))
+    loop = f'while :; do "$@" "$PPID"; sleep {period:g}; done'
+    return Program(
+        "upkeep", ("/bin/sh", "-c", loop, "upkeep", sys.executable, "-I", "-S", script), 500, {}, patience=1
+    )
 
 
 def _haproxy() -> Program:

@@ -32,6 +32,13 @@ from cortex_runtime.formats.messages.base import (
     Weight,
     encode,
 )
+from cortex_runtime.formats.messages.compliance import (
+    AuditFreshness,
+    DatabaseEvidence,
+    DatabaseRole,
+    KeptBackup,
+    TableSecurity,
+)
 from cortex_runtime.formats.messages.concepts import (
     BatchRequest,
     BatchResponse,
@@ -93,6 +100,7 @@ __all__ = [
     "ApiKeyResponse",
     "AuditConsistency",
     "AuditEvent",
+    "AuditFreshness",
     "AuditInclusion",
     "AuditSegment",
     "AuditTree",
@@ -104,6 +112,8 @@ __all__ = [
     "ConsolidationReport",
     "CortexName",
     "CortexSummary",
+    "DatabaseEvidence",
+    "DatabaseRole",
     "DeleteOperation",
     "EraseOperation",
     "ErasurePage",
@@ -114,6 +124,7 @@ __all__ = [
     "ExportedConcept",
     "HealthReport",
     "IdentityProvider",
+    "KeptBackup",
     "KeyVersion",
     "LedgerEntry",
     "LegalHoldRequest",
@@ -144,6 +155,7 @@ __all__ = [
     "Session",
     "SlotReport",
     "Step",
+    "TableSecurity",
     "Tenant",
     "TenantName",
     "Text",
