@@ -30,6 +30,16 @@ def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     sync_directory(path.parent)
 
 
+def update(path: Path, content: bytes) -> None:
+    """Replace a file unless that is its content already."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    write(path, content)
+
+
 def sync_directory(path: Path) -> None:
     """Make what was created in, or renamed into, a directory last."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
