@@ -38,10 +38,11 @@ def operator(
 
     It has the operator's certificate, so that a node's own listener lets it in too.
     """
-    keys = _token_keys(deployment.operator_directory / "token-keys.json")
+    path = deployment.operator_directory / "token-keys.json"
+    _token_keys(path)  # whoever cannot read them is told so now
     return open_client(
         deployment, url=url, certificate=deployment.operator_certificate, timeout=timeout, deadline=deadline,
-        token=_Renewed(lambda: (mint_operator_token(keys, actor()), LIFETIME)),
+        token=_Renewed(lambda: (mint_operator_token(_token_keys(path), actor()), LIFETIME)),
     )  # fmt: skip
 
 

@@ -40,6 +40,16 @@ def remove_leftovers(path: Path) -> None:
         sync_directory(path.parent)
 
 
+def update(path: Path, content: bytes) -> None:
+    """Replace a file unless that is its content already."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    write(path, content)
+
+
 def sync_directory(path: Path) -> None:
     """Make what was created in, or renamed into, a directory last."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cortex_runtime.formats.messages import HealthReport
+from cortex_runtime.formats.messages import HealthReport, Session
 from integration.running import Running, eventually, get, unique
 
 LINES = [
@@ -132,6 +134,38 @@ def test_what_wraps_keys_is_rotated_and_every_region_opens_all(running: Running,
     assert "is ACTIVE" in refused.stderr
     assert "Nothing to do" in running.run("key", "rotate", "--older-than", "400d").stderr
     assert running.json("concept", "get", tenant, "a")["text"] == "written before"
+
+
+def test_the_keys_that_sign_tokens_are_rotated_under_a_client_that_is_refused_nothing(
+    running: Running, tenant: str
+) -> None:
+    running.healthy()
+    before = {key["id"]: key["state"] for key in running.json("key", "list")}
+    outcomes: list[bool] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            with running.tenant(tenant) as client:  # logs in each time
+                outcomes.append(bool(client.request("GET", "/v1/session", type=Session).session))
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        try:
+            done = running.json("key", "rotate", "--tokens")
+        finally:
+            over.set()
+        asked.result()
+    assert len(outcomes) > 5
+    assert [each["issuer"] for each in done] == ["node", "operator"]
+    for each in done:
+        assert each["nodes"] == [node.name for node in running.deployment.nodes]
+        assert before[each["previous"]] == "ACTIVE"
+    after = {key["id"]: key["state"] for key in running.json("key", "list")}
+    assert [after[each["previous"]] for each in done] == ["RETIRING"] * 2
+    assert [after[each["signing"]] for each in done] == ["ACTIVE"] * 2
+    assert {report.signing_key for report in running.reports().values()} == {done[0]["signing"]}
+    running.run("key", "schedule", "--tokens", "0", expect=2)
 
 
 def test_the_audit_trail_has_who_did_what_from_where(running: Running, tenant: str) -> None:

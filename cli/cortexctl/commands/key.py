@@ -8,7 +8,7 @@ import typer
 
 from cortexctl import render
 from cortexctl.commands import asking, key_rotation, key_upkeep
-from cortexctl.commands.options import DryRun, OutputOption, Tenant, TenantOption, Yes
+from cortexctl.commands.options import DryRun, OutputOption, TenantOption, Yes
 from cortexctl.errors import ObjectiveMissed
 from cortexctl.render import Output
 
@@ -20,18 +20,25 @@ app = typer.Typer(
 )
 
 COLUMNS = ("version", "state", "kek_version", "proven", "concepts", "created_at", "activated_at")
+OWN_COLUMNS = ("kind", "id", "state", "days", "until")
+OptionalTenant = Annotated[str | None, typer.Argument(help="The tenant's name.", show_default=False)]
 OneOrAll = Annotated[
     str | None, typer.Option("--tenant", help="One tenant instead of all.", show_default=False)
 ]
 
 
 @app.command("list")
-def list_(context: typer.Context, tenant: Tenant, *, output: OutputOption = Output.TABLE) -> None:
-    """List the versions of a tenant's data key."""
+def list_(
+    context: typer.Context, tenant: OptionalTenant = None, *, output: OutputOption = Output.TABLE
+) -> None:
+    """List the versions of a tenant's data key; without a tenant, the deployment's own keys."""
     from cortexctl import access, deployment, inputs, keys  # noqa: PLC0415 - --help must be quick
 
-    tenant = inputs.tenant(tenant)
     here = deployment.load(context.obj)
+    if tenant is None:
+        render.data(render.plain(keys.own_keys(here)), output, columns=OWN_COLUMNS)
+        return
+    tenant = inputs.tenant(tenant)
     with access.explained(here), access.operator(here) as client:
         render.data(render.plain(keys.versions(client, tenant)), output, columns=COLUMNS)
 

@@ -24,6 +24,7 @@ def schedule(
     data: Annotated[int | None, typer.Option("--data", help="Days of a tenant's data key.")] = None,
     kek: Annotated[int | None, typer.Option("--kek", help="Days of a key-encryption key.")] = None,
     root: Annotated[int | None, typer.Option("--root", help="Days of the root key.")] = None,
+    tokens: Annotated[int | None, typer.Option("--tokens", help="Days of the keys that sign tokens.")] = None,
     dry_run: DryRun = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -32,7 +33,7 @@ def schedule(
 
     from cortexctl import deployment, keys, locking  # noqa: PLC0415
 
-    wish = {"data": data, "kek": kek, "root": root}
+    wish = {"data": data, "kek": kek, "root": root, "tokens": tokens}
     here = deployment.load(context.obj)
     policy = keys.changed_policy(here, wish)
     if not dry_run and any(days is not None for days in wish.values()):

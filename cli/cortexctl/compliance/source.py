@@ -136,7 +136,7 @@ class Source:
     @cached_property
     def opened(self) -> tuple[list[Any], list[str]]:
         """What each region opened of a sample of what each version seals, and what is wrong."""
-        doors, found, wrong = keys.region_doors(self.deployment), [], []
+        doors, found, wrong = access.region_doors(self.deployment), [], []
         for one in self.serving:
             verified, troubles = keys.verify(doors, one.tenant)
             found += verified
@@ -196,7 +196,7 @@ class Source:
         """The newest anchor of each log in each region."""
         key, logs = audit.public_key(self.deployment), self.database.logs
         kept: dict[str, dict[str, int] | None] = {}
-        for region, connect in keys.region_doors(self.deployment).items():
+        for region, connect in access.region_doors(self.deployment).items():
             try:
                 with connect() as client:
                     kept[region] = {log.tenant: _newest_anchor(client, log.tenant, key) for log in logs}

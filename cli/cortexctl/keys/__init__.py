@@ -1,6 +1,7 @@
 """Keys of tenants: their versions, rotation, ages, what needs them, and their end."""
 
 from cortexctl.keys.ages import (
+    ISSUERS,
     Aged,
     Kind,
     Policy,
@@ -11,6 +12,7 @@ from cortexctl.keys.ages import (
     parse_age,
     policy_of,
     set_policy,
+    token_key_ages,
 )
 from cortexctl.keys.keeping import (
     Retirement,
@@ -21,21 +23,32 @@ from cortexctl.keys.keeping import (
     verify,
 )
 from cortexctl.keys.many import check, each
+from cortexctl.keys.own import OwnKey, own_keys
 from cortexctl.keys.rotation import Planned, Rotation, preview, rotate, versions
 from cortexctl.keys.sealing import PlannedSealing, Sealed, preview_sealing, seal
+from cortexctl.keys.tokens import (
+    PlannedTokens,
+    TokenRotation,
+    preview_tokens,
+    rotate_tokens,
+)
 from cortexctl.keys.wrapping import KekRotation, RootRotation, preview_kek, rotate_kek, rotate_root
 
 __all__ = [
+    "ISSUERS",
     "Aged",
     "KekRotation",
     "Kind",
+    "OwnKey",
     "Planned",
     "PlannedSealing",
+    "PlannedTokens",
     "Policy",
     "Retirement",
     "RootRotation",
     "Rotation",
     "Sealed",
+    "TokenRotation",
     "await_reencryption",
     "changed_policy",
     "check",
@@ -44,18 +57,22 @@ __all__ = [
     "kek_age",
     "key_ages",
     "ledger",
+    "own_keys",
     "parse_age",
     "policy_of",
     "preview",
     "preview_kek",
     "preview_retirement",
     "preview_sealing",
+    "preview_tokens",
     "retire",
     "rotate",
     "rotate_kek",
     "rotate_root",
+    "rotate_tokens",
     "seal",
     "set_policy",
+    "token_key_ages",
     "verify",
     "versions",
 ]

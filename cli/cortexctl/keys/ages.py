@@ -10,13 +10,15 @@ from typing import Literal
 
 from cortex_runtime.client import Client
 from cortex_runtime.formats.keyring import Keyring
+from cortex_runtime.formats.tokenkeys import Issuer
 from cortexctl import deployment as deployments
-from cortexctl import durable
+from cortexctl import durable, tokenfiles
 from cortexctl.deployment import Deployment
 from cortexctl.errors import UsageError
 from cortexctl.keys.rotation import versions
 
-Kind = Literal["data", "kek", "root"]
+Kind = Literal["data", "kek", "root", "node-tokens", "operator-tokens"]
+ISSUERS: dict[Kind, Issuer] = {"node-tokens": "node", "operator-tokens": "operator"}
 _AGE = re.compile(r"([0-9]{1,6})([dhms])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 MAX_DAYS = 3650
@@ -25,16 +27,24 @@ MOST_SEALS = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """After how many days a key is due: a tenant's data key, its key-encryption key, the root key."""
+    """After how many days a key is due: a tenant's data key, its key-encryption key, the root key, and
+    those that sign tokens."""
 
     data: int = 90
     kek: int = 365
     root: int = 365
+    tokens: int = 90
+
+    def limit(self, kind: Kind) -> timedelta:
+        """Return the age at which a key of a kind is due."""
+        days = {"data": self.data, "kek": self.kek, "root": self.root}
+        return timedelta(days=days.get(kind, self.tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """A key in use and its age in days, None when nobody knows it; the root key is of no tenant.
+    """A key in use and its age in days, None when nobody knows it; the root key and those that sign tokens
+    are of no tenant.
 
     `seals` is how often a data key has sealed.
     """
@@ -84,12 +94,12 @@ def data_key_age(client: Client, tenant: str) -> Aged:
     active = [one for one in versions(client, tenant) if one.state == "ACTIVE"]
     if not active:
         return Aged("data", tenant, None)
-    return Aged("data", tenant, _days(active[0].activated_at), active[0].seals)
+    return Aged("data", tenant, days_since(active[0].activated_at), active[0].seals)
 
 
 def key_ages(client: Client, keyring: Keyring | None, tenants: Iterable[str]) -> list[Aged]:
     """Return the ages of all keys in use, the root's first. Raises ClientError."""
-    found = [] if keyring is None else [Aged("root", "", _days(keyring.root_made_at))]
+    found = [] if keyring is None else [Aged("root", "", days_since(keyring.root_made_at))]
     for tenant in tenants:
         found.append(data_key_age(client, tenant))
         if keyring is not None:
@@ -97,19 +107,29 @@ def key_ages(client: Client, keyring: Keyring | None, tenants: Iterable[str]) ->
     return found
 
 
+def token_key_ages(deployment: Deployment) -> list[Aged]:
+    """Return the ages of the keys that sign tokens; one whose rotation has begun is due. Raises Refused."""
+    found = []
+    for kind, issuer in ISSUERS.items():
+        keys = tokenfiles.read(deployment, issuer)
+        made_at = datetime.fromtimestamp(keys.signer().created_at, UTC).isoformat()
+        found.append(Aged(kind, "", None if keys.turning else days_since(made_at)))
+    return found
+
+
 def kek_age(keyring: Keyring, tenant: str) -> Aged:
     """Return the age of a tenant's newest key-encryption key."""
     keys = keyring.tenants.get(tenant, [])
-    return Aged("kek", tenant, _days(keys[-1].made_at if keys else None))
+    return Aged("kek", tenant, days_since(keys[-1].made_at if keys else None))
 
 
 def due(ages: Iterable[Aged], policy: Policy) -> list[Aged]:
     """Return the keys that have reached the policy's age, or have sealed as often as a key may."""
-    limits = {kind: timedelta(days=days) for kind, days in asdict(policy).items()}
-    return [each for each in ages if each.seals >= MOST_SEALS or each.is_older(limits[each.kind])]
+    return [each for each in ages if each.seals >= MOST_SEALS or each.is_older(policy.limit(each.kind))]
 
 
-def _days(made_at: str | None) -> float | None:
+def days_since(made_at: str | None) -> float | None:
+    """Return how many days ago a time (ISO 8601) was, None when nobody knows the time."""
     if not made_at:
         return None
     age = datetime.now(UTC) - datetime.fromisoformat(made_at)

@@ -1,9 +1,9 @@
 """The keys that sign access tokens: versions with ids, rotated with an overlap.
 
 A file of JSON, mode 0600, for each issuer: `node` (what tenants get for a login) and `operator` (what the
-control plane mints for itself). A rotation has two steps, so that nobody meets a token of a key that he does
-not know: the new key is published everywhere first, and signs then. The one before it verifies for as long
-as its last tokens live.
+control plane mints for itself). A rotation has three steps, so that nobody meets a token of a key that he
+does not know: the new key is published everywhere, then signs, and when everybody signs by it the one before
+is retired, which verifies for as long as its last tokens live. Each step may be repeated.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class TokenKeysError(ValueError):
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An Ed25519 key: `x` public and `d` private half in base64url, as in a JWK (RFC 8037).
 
-    Times are seconds since 1970. One that is retired signs no more, and verifies for OVERLAP seconds.
+    Times are seconds since 1970. One that is retired has no private half any more, and verifies for OVERLAP
+    seconds.
     """
 
     kid: KeyId
@@ -80,24 +81,38 @@ class TokenKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 return key
         raise TokenKeysError(f"the private half of {self.signing} is not here")
 
+    @property
+    def turning(self) -> bool:
+        """Tell whether a rotation has begun and not ended."""
+        newest, older = self.keys[-1], self.keys[:-1]
+        return newest.kid != self.signing or any(key.retired_at is None for key in older)
+
     def published(self) -> TokenKeys:
-        """Return these keys with a next one that does not sign yet; themselves when there is one already."""
-        if self.keys[-1].kid != self.signing:
+        """Return these keys with a next one that does not sign yet; themselves when a rotation has begun."""
+        if self.turning:
             return self
         return msgspec.structs.replace(
             self, generation=self.generation + 1, keys=[*self.keys, _new_key(self.issuer)]
         )
 
-    def switched(self, now: int) -> TokenKeys:
-        """Return these keys with the newest one signing, without those that verify nothing any more."""
+    def switched(self) -> TokenKeys:
+        """Return these keys with the newest one signing; those before it verify on."""
+        if self.keys[-1].kid == self.signing:
+            return self
+        return msgspec.structs.replace(self, generation=self.generation + 1, signing=self.keys[-1].kid)
+
+    def retired(self, now: int) -> TokenKeys:
+        """Return these keys with those before the signing one retired, without those that verify no more."""
+        if not self.turning or self.keys[-1].kid != self.signing:
+            return self
         keys = [
-            msgspec.structs.replace(key, retired_at=now) if key.kid == self.signing else key
+            msgspec.structs.replace(key, retired_at=now, d=None)
+            if key.kid != self.signing and key.retired_at is None
+            else key
             for key in self.keys
             if key.verifies(now)
         ]
-        return msgspec.structs.replace(
-            self, generation=self.generation + 1, signing=self.keys[-1].kid, keys=keys
-        )
+        return msgspec.structs.replace(self, generation=self.generation + 1, keys=keys)
 
 
 def new_token_keys(issuer: Issuer) -> TokenKeys:

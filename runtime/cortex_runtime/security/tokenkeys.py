@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from cortex_runtime.formats.tokenkeys import TokenKey, TokenKeys, TokenKeysError, parse
@@ -31,3 +32,8 @@ class TokenKeyFile:
 def finder(*files: TokenKeyFile) -> dict[str, TokenKey]:
     """Return the keys of all files by their ids. Raises TokenKeysError."""
     return {key.kid: key for file in files for key in file.current().keys}
+
+
+def believed(*files: TokenKeyFile) -> list[str]:
+    """Return the ids of the keys whose tokens are believed now. Raises TokenKeysError."""
+    return [kid for kid, key in finder(*files).items() if key.verifies(time.time())]

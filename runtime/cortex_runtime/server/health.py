@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cortex_runtime import __version__
 from cortex_runtime.columns.kernels import chosen
 from cortex_runtime.formats.messages import ConsolidationReport, HealthReport, SlotReport
+from cortex_runtime.security.tokenkeys import believed
 
 if TYPE_CHECKING:
     from cortex_runtime.server.service import Service
@@ -47,6 +48,8 @@ def report(service: Service, *, hashes: bool) -> HealthReport:
             longest_slice=service.metrics.consolidation.longest,
         ),
         kernels=chosen().name,
+        signing_key=service.token_keys.current().signing,
+        token_keys=tuple(believed(service.token_keys, service.operator_keys)),
         uptime=time.monotonic() - service.started,
         slots=[
             SlotReport(

@@ -126,7 +126,8 @@ class _Node:
                 config.name, self._primary, Spool(config.spool), lambda name: name in directory.tenants
             ),
             pseudonyms=Pseudonyms(directory, own.current().derivation.encode()), metrics=Metrics(replica),
-            token_keys=own, snapshots=snapshots, rbac=rbac, oidc=Oidc(), started=time.monotonic(),
+            token_keys=own, operator_keys=operators, snapshots=snapshots, rbac=rbac, oidc=Oidc(),
+            started=time.monotonic(),
         )  # fmt: skip
         signer = Signer(config.checkpoint_key.read_bytes(), key_name_of(config.deployment))
         self._sequencer = Sequencer(self._service, signer)

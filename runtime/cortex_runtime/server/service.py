@@ -65,6 +65,7 @@ class Service:
     pseudonyms: Pseudonyms
     metrics: Metrics
     token_keys: TokenKeyFile
+    operator_keys: TokenKeyFile
     snapshots: Snapshots
     rbac: Rbac
     oidc: Oidc

@@ -66,7 +66,7 @@ def test_the_age_of_a_key_encryption_key_is_that_of_its_newest_version() -> None
 
 def test_a_policy_is_kept_with_the_deployment(deployment: Deployment) -> None:
     assert keys.policy_of(deployment) == Policy(90, 365, 365)
-    assert keys.set_policy(deployment, {"data": 30, "kek": None, "root": None}) == Policy(30, 365, 365)
+    assert keys.set_policy(deployment, {"data": 30, "kek": None, "root": None}) == Policy(30, 365, 365, 90)
     kept = deployments.read(deployment.directory / "deployment.yaml")
     assert keys.policy_of(kept) == Policy(30, 365, 365)
     with pytest.raises(UsageError):
@@ -96,6 +96,7 @@ def test_one_that_fails_does_not_stop_the_others_and_is_named(deployment: Deploy
 @pytest.mark.parametrize(
     "words",
     [(), ("--all", "--tenant", "acme"), ("--root", "--kek"), ("--due", "--kek"), ("--root", "--wait"),
+     ("--tokens", "--kek"), ("--tokens", "--root"),
      ("--older-than", "soon")],
 )  # fmt: skip
 def test_a_call_that_does_not_say_what_to_rotate(deployment: Deployment, words: tuple[str, ...]) -> None:

@@ -127,21 +127,26 @@ def test_a_forgery_is_refused(forgery: Callable[[], str]) -> None:
 def test_a_rotation_overlaps() -> None:
     published = NODE.published()
     assert published.signing == NODE.signing and published.published() == published
+    switched = published.switched()
+    assert switched.signing != NODE.signing and switched.switched() == switched
+    assert switched.published() == switched  # it has not ended yet
     now = int(time.time())
-    switched = published.switched(now)
-    assert switched.signing != NODE.signing
+    retired = switched.retired(now)
+    assert (NODE.turning, published.turning, switched.turning, retired.turning) == (False, True, True, False)
+    assert retired.retired(now + 1) == retired and published.retired(now) == published
+    assert retired.keys[0].d is None and retired.derivation == NODE.derivation
     old, new = (
         tokens.mint(k, subject="s", tenant="acme", epoch=1, role="reader")[0] for k in (NODE, switched)
     )
-    by_id = {key.kid: key for key in parse(switched.public().to_bytes()).keys}
+    by_id = {key.kid: key for key in parse(retired.public().to_bytes()).keys}
     verifier = Verifier(by_id.get)
     assert verifier.verify(old).sub == verifier.verify(new).sub == "s"
-    assert [key.verifies(now + OVERLAP + 1) for key in switched.keys] == [False, True]
-    assert len(switched.published().switched(now + OVERLAP + 1).keys) == 2
+    assert [key.verifies(now + OVERLAP + 1) for key in retired.keys] == [False, True]
+    assert len(retired.published().switched().retired(now + OVERLAP + 1).keys) == 2
 
 
 def test_a_retired_key_verifies_no_more() -> None:
-    gone = NODE.published().switched(int(time.time()) - OVERLAP - 1)
+    gone = NODE.published().switched().retired(int(time.time()) - OVERLAP - 1)
     verifier = Verifier({key.kid: key for key in gone.keys}.get)
     with pytest.raises(InvalidToken, match="key id"):
         verifier.verify(signed(HEADER, claims()))

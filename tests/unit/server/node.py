@@ -88,7 +88,10 @@ class Node:
             keyring = keyring.with_tenant(tenant)
         (self.directory / "keyring.json").write_bytes(keyring.to_bytes())
         (self.directory / "token-keys.json").write_bytes(new_token_keys("node").to_bytes())
-        (self.directory / "operator-keys.json").write_bytes(new_token_keys("operator").to_bytes())
+        operator = new_token_keys("operator")
+        (self.directory / "operator").mkdir()
+        (self.directory / "operator" / "token-keys.json").write_bytes(operator.to_bytes())
+        (self.directory / "operator-keys.json").write_bytes(operator.public().to_bytes())
         pem, private = serialization.Encoding.PEM, Ed25519PrivateKey.generate()
         (self.directory / "checkpoint.key").write_bytes(
             private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -160,8 +163,12 @@ class Node:
 
     def as_operator(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
         """Return the answer to an operator's request."""
-        keys = parse_token_keys((self.directory / "operator-keys.json").read_bytes())
-        return self.send_raw(method, path, mint_operator_token(keys, "ada"), content)
+        return self.send_raw(method, path, self.operator_token(), content)
+
+    def operator_token(self) -> str:
+        """Return a new token of an operator."""
+        keys = (self.directory / "operator" / "token-keys.json").read_bytes()
+        return mint_operator_token(parse_token_keys(keys), "ada")
 
     def _as_operator(self, method: str, path: str, content: bytes) -> httpx.Response:
         answer = self.as_operator(method, path, content)

@@ -14,8 +14,6 @@ from cortex_runtime.client import Client
 from cortex_runtime.formats import merkle
 from cortex_runtime.formats.audit import pack
 from cortex_runtime.formats.checkpoint import Signer, read
-from cortex_runtime.formats.tokenkeys import parse
-from cortex_runtime.formats.tokens import mint_operator_token
 from cortex_runtime.objectstore import DirectoryStore
 from cortex_runtime.security import anchors, audit, tree
 from cortex_runtime.security.audit import event
@@ -38,7 +36,7 @@ def trees(node: Node) -> dict[str, dict[str, Any]]:
 
 
 def client(node: Node) -> Client:
-    token = mint_operator_token(parse((node.directory / "operator-keys.json").read_bytes()), "ada")
+    token = node.operator_token()
     here = node.directory
     return Client(
         f"https://127.0.0.1:{node.port}", ca=here / "ca.crt", token=token,

@@ -23,7 +23,7 @@ def hops(directory: Path, keys: TokenKeys, node: str = "a") -> Hops:
 
 def test_a_node_believes_another_also_when_the_token_keys_were_rotated(tmp_path: Path) -> None:
     keys = new_token_keys("node")
-    rotated = keys.published().switched(int(time.time()))
+    rotated = keys.published().switched().retired(int(time.time()))
     hops(tmp_path, rotated, "b").check(hops(tmp_path, keys).sign(*REQUEST), *REQUEST)
 
 

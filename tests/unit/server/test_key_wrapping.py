@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,8 +14,6 @@ import pytest
 from cortex_runtime.client import Client
 from cortex_runtime.formats import passphrase
 from cortex_runtime.formats.keyring import KeyringError, KeyringSealed, parse
-from cortex_runtime.formats.tokenkeys import parse as parse_token_keys
-from cortex_runtime.formats.tokens import mint_operator_token
 from cortexctl import deployment as deployments
 from cortexctl import durable, keys
 from cortexctl.deployment import Deployment
@@ -24,6 +21,7 @@ from cortexctl.errors import Refused
 from cortexctl.tenants import keyrings, passphrases
 from unit import postgres
 from unit.server.keys import check_everything, database, eventually, fill
+from unit.server.killing import killed_before_each_step
 from unit.server.node import Node
 
 REGIONS = {"eu-west": 1, "us-east": 1, "ap-south": 1}
@@ -59,11 +57,10 @@ class House:
 
     def client(self) -> Client:
         directory = self.node.directory
-        token_keys = parse_token_keys((directory / "operator-keys.json").read_bytes())
         return Client(
             f"https://127.0.0.1:{self.node.port}", ca=directory / "ca.crt", timeout=10,
             certificate=directory / "node.pem",
-            token=mint_operator_token(token_keys, "ada"),
+            token=self.node.operator_token(),
         )  # fmt: skip
 
     @property
@@ -103,43 +100,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         finally:
             made.node.stop(signal.SIGKILL)
             made.node.http.close()
-
-
-def killed_before_each_step(work: Callable[[], object], resumed: Callable[[], None]) -> int:
-    """Do the work in a process that is killed before its first step, then before its second, and so on.
-
-    A step is whatever is seen from outside: a request, a file, a link. Returns how many steps there are.
-    """
-    step = 0
-    while _dies(work, step):
-        resumed()
-        step += 1
-        assert step < 40
-    return step
-
-
-def _dies(work: Callable[[], object], step: int) -> bool:
-    child = os.fork()
-    if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    left = [step]
-
-    def counted(real: Any) -> Any:
-        def call(*arguments: Any, **more: Any) -> Any:
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            return real(*arguments, **more)
-
-        return call
-
-    durable.write = counted(durable.write)
-    Client.request = counted(Client.request)  # type: ignore[method-assign]
-    passphrases.link = counted(passphrases.link)
-    try:
-        work()
-    finally:
-        os._exit(0)
 
 
 def test_a_kek_rotation_wraps_all_keys_anew_and_the_old_version_leaves(house: House) -> None:

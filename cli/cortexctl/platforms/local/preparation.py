@@ -18,9 +18,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cortex_runtime.formats import tokenkeys
 from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring
-from cortexctl import durable
+from cortexctl import durable, tokenfiles
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import Refused
 from cortexctl.platforms.local import certificates, identities
@@ -67,9 +66,9 @@ def _prepare_deployment(deployment: Deployment) -> Authorities:
         directory.mkdir(mode=0o700, exist_ok=True)
     authorities = certificates.open_authorities(ca, deployment.name)
     certificates.ensure(authorities.deployment, operator, identities.OPERATOR)
-    _ensure_token_keys(operator, "operator")
+    for issuer in tokenfiles.ISSUERS:
+        tokenfiles.ensure(deployment, issuer)
     _ensure_signing_key(operator, "statements")
-    _ensure_token_keys(shared, "node")
     _ensure_signing_key(shared, CHECKPOINTS)
     if not (ca / "database.json").exists():
         found = {role: secrets.token_urlsafe(32) for role in identities.ROLES}
@@ -79,32 +78,23 @@ def _prepare_deployment(deployment: Deployment) -> Authorities:
 
 def _write_certificates(authorities: Authorities, region: Region) -> None:
     directory = region.directory / "certs"
-    _copy(directory / "ca.crt", authorities.deployment.pem)
-    _copy(directory / "arbiter-ca.crt", authorities.arbiter.pem)
+    durable.update(directory / "ca.crt", authorities.deployment.pem)
+    durable.update(directory / "arbiter-ca.crt", authorities.arbiter.pem)
     for identity in identities.of_region(region):
         certificates.ensure(authorities.of(identity), directory, identity)
 
 
 def _write_secrets(deployment: Deployment, region: Region, keyring: bytes) -> None:
     directory = region.directory / "secrets"
-    _copy(directory / "token-keys.json", _token_keys(deployment.directory / "secrets").to_bytes())
-    _copy(directory / "operator-keys.json", _token_keys(deployment.operator_directory).public().to_bytes())
+    for issuer in tokenfiles.ISSUERS:
+        tokenfiles.copy(region, tokenfiles.read(deployment, issuer))
     for name in (f"{CHECKPOINTS}.key", f"{CHECKPOINTS}.pub"):
-        _copy(directory / name, (deployment.directory / "secrets" / name).read_bytes())
-    _copy(directory / "keyring.json", keyring)
+        durable.update(directory / name, (deployment.directory / "secrets" / name).read_bytes())
+    durable.update(directory / "keyring.json", keyring)
     passphrases.link(deployment, region)
     known = passwords(deployment)
     for role in ("postgres", "cortex"):
-        _copy(directory / f"{role}.pgpass", f"*:*:*:{role}:{known[role]}\n".encode())
-
-
-def _copy(path: Path, content: bytes) -> None:
-    try:
-        if path.read_bytes() == content:
-            return
-    except FileNotFoundError:
-        pass
-    durable.write(path, content)
+        durable.update(directory / f"{role}.pgpass", f"*:*:*:{role}:{known[role]}\n".encode())
 
 
 def _ensure_signing_key(directory: Path, name: str) -> None:
@@ -121,21 +111,7 @@ def _ensure_signing_key(directory: Path, name: str) -> None:
     except ValueError as error:
         raise Refused(f"{key} is damaged.", why=str(error), todo="Restore it from a backup.") from error
     pem = found.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    _copy(public, pem)
-
-
-def _ensure_token_keys(directory: Path, issuer: tokenkeys.Issuer) -> None:
-    path = directory / "token-keys.json"
-    if not path.exists():
-        durable.write(path, tokenkeys.new_token_keys(issuer).to_bytes())
-
-
-def _token_keys(directory: Path) -> tokenkeys.TokenKeys:
-    path = directory / "token-keys.json"
-    try:
-        return tokenkeys.parse(path.read_bytes())
-    except tokenkeys.TokenKeysError as error:
-        raise Refused(f"{path} is damaged.", why=str(error), todo="Restore it from a backup.") from error
+    durable.update(public, pem)
 
 
 def _keyring(deployment: Deployment) -> bytes:

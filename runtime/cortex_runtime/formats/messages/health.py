@@ -29,6 +29,7 @@ class HealthReport(Message, frozen=True, kw_only=True):
     """What a node says of itself. `lag` is seconds behind the primary, null when it cannot know.
 
     `damaged_rows` did not open when their slots were loaded; cortexctl key verify looks for such.
+    `signing_key` is the id of the key that signs its tokens, `token_keys` those of all whose it believes.
     """
 
     deployment: str
@@ -50,6 +51,8 @@ class HealthReport(Message, frozen=True, kw_only=True):
     damaged_rows: int = 0
     consolidation: ConsolidationReport
     kernels: Literal["numpy", "numba"]
+    signing_key: str = ""
+    token_keys: tuple[str, ...] = ()
     uptime: float
     slots: list[SlotReport]
 
