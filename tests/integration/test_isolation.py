@@ -111,3 +111,15 @@ def test_plain_text_and_strangers_get_nothing_from_a_nodes_own_listener(running:
     context = ssl.create_default_context(cafile=str(running.deployment.ca_certificate))
     with pytest.raises(httpx.TransportError):
         httpx.get(f"https://{node.address}/healthz", verify=context, trust_env=False)
+
+
+def test_no_nodes_certificate_is_enough_to_order_patroni_about(running: Running) -> None:
+    region = running.deployment.regions[0]
+    context = ssl.create_default_context(cafile=str(running.deployment.ca_certificate))
+    context.load_cert_chain(region.directory / "certs" / f"{region.nodes[0].name}.pem")
+    base = f"https://127.0.0.1:{region.patroni_port}"
+    with httpx.Client(verify=context, trust_env=False, timeout=10.0) as node:
+        assert node.get(f"{base}/patroni").status_code == 200
+        for order in ("switchover", "failover", "restart", "reinitialize"):
+            assert node.post(f"{base}/{order}", json={"candidate": region.name}).status_code == 401
+        assert node.patch(f"{base}/config", json={"ttl": 30}).status_code == 401

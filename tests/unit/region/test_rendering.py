@@ -15,7 +15,7 @@ from cortexctl.deployment import Deployment
 from cortexctl.platforms.local import etcd, haproxy, patroni, regions
 from cortexctl.tenants.passphrases import PASSPHRASES
 
-PASSWORDS = {role: f"p{role}" for role in ("postgres", "replicator", "rewind", "cortex")}
+PASSWORDS = {role: f"p{role}" for role in ("postgres", "replicator", "rewind", "cortex", "operator")}
 
 
 def test_patroni_gets_the_paths_as_they_are(deployment: Deployment) -> None:
@@ -63,6 +63,8 @@ def test_all_members_ask_for_certificates(deployment: Deployment) -> None:
     content = yaml.safe_load(patroni.render(deployment, region, PASSWORDS))
     assert content["restapi"]["verify_client"] == "required"
     assert content["ctl"]["insecure"] is False
+    for asked in ("restapi", "ctl"):
+        assert content[asked]["authentication"] == {"username": "operator", "password": "poperator"}
     assert content["etcd3"]["hosts"][0] == f"127.0.0.1:{region.etcd_client_port}"
     words = etcd.command("/x/etcd", deployment, region)
     assert {"--client-cert-auth", "--peer-client-cert-auth"} <= set(words)

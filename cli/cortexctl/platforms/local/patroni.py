@@ -14,6 +14,7 @@ from cortexctl.errors import ToolMissing
 from cortexctl.platforms.local import identities
 
 MIB = 1024 * 1024
+OPERATOR = "operator"  # who may order Patroni about, by its REST interface
 
 # Kept in the arbiter: Patroni gives them to all members alike.
 _DYNAMIC: dict[str, Any] = {
@@ -135,6 +136,8 @@ def render(deployment: Deployment, region: Region, passwords: dict[str, str]) ->
     """Return patroni.yml (in JSON, which is YAML). It holds the passwords of the database's roles."""
     here = region.directory.resolve()
     certificate = {"certfile": "certs/patroni.pem"}
+    # Whoever has a certificate of the deployment may look; orders also need this.
+    orders = {"authentication": {"username": OPERATOR, "password": passwords[OPERATOR]}}
     content = {
         "scope": deployment.name,
         "namespace": "/cortexkg/",
@@ -146,8 +149,9 @@ def render(deployment: Deployment, region: Region, passwords: dict[str, str]) ->
             "cafile": "certs/ca.crt",
             "verify_client": "required",
             **certificate,
+            **orders,
         },
-        "ctl": {"cacert": "certs/ca.crt", "insecure": False, **certificate},
+        "ctl": {"cacert": "certs/ca.crt", "insecure": False, **certificate, **orders},
         "etcd3": {
             "hosts": [f"127.0.0.1:{one.etcd_client_port}" for one in _own_first(deployment, region)],
             "protocol": "https",

@@ -22,7 +22,7 @@ from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring
 from cortexctl import durable, tokenfiles
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import Refused
-from cortexctl.platforms.local import certificates, identities
+from cortexctl.platforms.local import certificates, identities, patroni
 from cortexctl.platforms.local.account import Account
 from cortexctl.platforms.local.certificates import Authorities
 from cortexctl.tenants import keyrings, passphrases
@@ -54,7 +54,7 @@ def prepare_region(
 
 
 def passwords(deployment: Deployment) -> dict[str, str]:
-    """Return the passwords of the database's roles."""
+    """Return the passwords of the database's roles, and of who may order Patroni about."""
     found: dict[str, str] = json.loads((deployment.directory / "ca" / "database.json").read_bytes())
     return found
 
@@ -70,10 +70,17 @@ def _prepare_deployment(deployment: Deployment) -> Authorities:
         tokenfiles.ensure(deployment, issuer)
     _ensure_signing_key(operator, "statements")
     _ensure_signing_key(shared, CHECKPOINTS)
-    if not (ca / "database.json").exists():
-        found = {role: secrets.token_urlsafe(32) for role in identities.ROLES}
-        durable.write(ca / "database.json", json.dumps(found).encode())
+    _ensure_passwords(deployment)
     return authorities
+
+
+def _ensure_passwords(deployment: Deployment) -> None:
+    try:
+        known = passwords(deployment)
+    except FileNotFoundError:
+        known = {}
+    found = {who: secrets.token_urlsafe(32) for who in (*identities.ROLES, patroni.OPERATOR)} | known
+    durable.update(deployment.directory / "ca" / "database.json", json.dumps(found).encode())
 
 
 def _write_certificates(authorities: Authorities, region: Region) -> None:

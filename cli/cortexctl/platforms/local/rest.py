@@ -1,7 +1,8 @@
-"""Patroni's REST interface, asked with the operator's client certificate."""
+"""Patroni's REST interface, asked with the operator's client certificate, and for orders by password too."""
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import ssl
@@ -11,6 +12,7 @@ from typing import Any
 
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import Refused
+from cortexctl.platforms.local import patroni, preparation
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Patroni:
                 todo="Run this as the user that ran cortexctl up; if a file is missing, run up again.",
             ) from error
         return context
+
+    @cached_property
+    def _order(self) -> dict[str, str]:
+        secret = f"{patroni.OPERATOR}:{preparation.passwords(self.deployment)[patroni.OPERATOR]}"
+        return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
 
     def get(self, region: Region, path: str, *, timeout: float = 3.0) -> dict[str, Any] | None:
         """Return what a region's Patroni answers, whatever its status; None when it doesn't."""
@@ -56,7 +63,8 @@ class Patroni:
             "127.0.0.1", region.patroni_port, timeout=timeout, context=self._context
         )
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json"} | (self._order if method == "POST" else {})
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
         finally:
