@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -71,6 +72,13 @@ def test_nothing_of_the_callers_environment_gets_in(tree: Tree, monkeypatch: pyt
         content = Path(f"/proc/{process.pid}/environ").read_bytes()
         assert b"PGPASSWORD" not in content
         assert b"PYTHONPATH" not in content
+
+
+def test_nothing_of_it_writes_its_memory_when_it_crashes(tree: Tree) -> None:
+    tree.start(Account(), [sleeping("one")])
+    for process in tree.members():
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), process
 
 
 def test_the_supervisor_asks_for_a_password_that_no_other_user_can_read(tree: Tree) -> None:

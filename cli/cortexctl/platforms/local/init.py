@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import time
@@ -25,6 +26,8 @@ def main(command: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
+    # What nodes and databases have in memory opens everything: none of it is written when one crashes.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     write_pid_file("init.pid")
     supervisor = start(command)
     suspects: set[int] = set()
