@@ -14,7 +14,7 @@ from cortexctl.render import Output
 
 app = typer.Typer(help="Compliance: evidence by control, and reviews of access.", no_args_is_help=True)
 
-COLUMNS = ("id", "outcome", "criteria", "title", "reason", "remedy")
+COLUMNS = ("id", "outcome", "criteria", "title", "reason")
 
 
 @app.command()

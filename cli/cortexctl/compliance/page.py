@@ -21,6 +21,7 @@ body { margin: 0; background: var(--page); color: var(--ink);
 main { max-width: 1080px; margin: 0 auto; padding: 32px 24px 64px }
 h1 { font-size: 26px; margin: 0 0 4px } h2 { font-size: 18px; margin: 36px 0 12px }
 h3 { font-size: 15px; margin: 0 }
+a { color: inherit; text-decoration-color: var(--faint); text-underline-offset: 2px }
 p { margin: 4px 0 } .faint { color: var(--faint) }
 .numbers { display: flex; gap: 12px; margin: 20px 0 0; flex-wrap: wrap }
 .numbers div { background: var(--card); border: 1px solid var(--line); border-radius: 8px;

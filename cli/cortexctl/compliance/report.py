@@ -78,7 +78,7 @@ def make(deployment: Deployment, platform: Platform) -> Report:
     known = controls.load()
     with Source(deployment, platform) as source:
         results = [examine(control, CHECKS[control.check], source) for control in known.all]
-    return _whole(deployment, known, results)
+    return whole(deployment, known, results)
 
 
 def examine(control: Control, check: Check[Any, Any], source: Source) -> Result:
@@ -124,12 +124,13 @@ def verdict(report: Report) -> None:
     if failed:
         raise ObjectiveMissed(
             f"{len(failed)} of {len(report.controls)} controls of deployment {report.deployment!r} failed.",
-            why=" ".join(f"{one.id}: {one.reason}." for one in failed),
-            todo="; ".join(sorted({f"{one.id}: {one.remedy}" for one in failed})),
+            why=", ".join(one.id for one in failed) + ".",
+            todo="; ".join(f"{one.id}: {one.remedy}" for one in failed) + ".",
         )
 
 
-def _whole(deployment: Deployment, known: Controls, results: list[Result]) -> Report:
+def whole(deployment: Deployment, known: Controls, results: list[Result]) -> Report:
+    """Return the report of what was found."""
     counts = {outcome: _count(results, outcome) for outcome in ("passed", "failed", "not applicable")}
     return Report(
         deployment=deployment.name, id=deployment.id, made_at=_iso(datetime.now(UTC)), by=access.actor(),

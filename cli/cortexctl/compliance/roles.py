@@ -18,13 +18,13 @@ class Role:
 
 
 def read(path: Path) -> dict[str, Role]:
-    """Return the roles of a file. Raises Refused when it is damaged, OSError."""
+    """Return the roles of a file. Raises Refused when it is damaged or missing."""
     import yaml  # noqa: PLC0415 - --help must be quick
 
     try:
         known = yaml.safe_load(path.read_bytes())["roles"]
         return {name: Role(str(role["audience"]), _gathered(name, known)) for name, role in known.items()}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(f"{path} is not usable.", why=repr(error), todo="Run cortexctl up.") from error
 
 

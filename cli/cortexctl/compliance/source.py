@@ -20,7 +20,7 @@ from cortex_runtime.formats.audit import NO_TENANT
 from cortex_runtime.formats.checkpoint import CheckpointError
 from cortex_runtime.formats.checkpoint import read as read_checkpoint
 from cortex_runtime.formats.keyring import Keyring, seal_of
-from cortex_runtime.formats.messages import AuditTree, DatabaseEvidence, Tenant
+from cortex_runtime.formats.messages import AuditTree, DatabaseEvidence, HealthReport, Tenant
 from cortex_runtime.formats.tokenkeys import parse as parse_token_keys
 from cortexctl import access, audit, evidence, health, keys, lifecycle, policies, retention, tenants
 from cortexctl.certificates import Certificate
@@ -38,10 +38,11 @@ from cortexctl.health import Health
 from cortexctl.platforms.base import Listener, Platform
 from cortexctl.tenants import keyrings
 
+FIRST_PATIENCE, PATIENCE = 3.0, 10.0
 FIRST_EVENT = 5.0
 POLL = 0.2
 SETTLED = 180  # seconds after which an anchor must be there: it is made once a minute
-SEEN_DAYS = 400  # how far back an API key's last login is looked for
+SEEN_DAYS = 400  # how far back the last use of an API key is looked for
 
 
 class Source:
@@ -60,10 +61,21 @@ class Source:
     ) -> None:
         self._open.close()
 
-    @cached_property
+    @property
     def client(self) -> Client:
-        """An operator's client of the edge."""
-        return self._open.enter_context(access.operator(self.deployment))
+        """An operator's client of the edge. One that does not answer is waited for once."""
+        if isinstance(self._door, ClientError):
+            raise self._door
+        return self._door
+
+    @cached_property
+    def _door(self) -> Client | ClientError:
+        client = self._open.enter_context(access.operator(self.deployment, deadline=PATIENCE))
+        try:
+            client.request("GET", "/v1/health", type=HealthReport, deadline=FIRST_PATIENCE)
+        except ClientError as error:
+            return error
+        return client
 
     @cached_property
     def tenants(self) -> list[Tenant]:
@@ -155,14 +167,12 @@ class Source:
 
     @cached_property
     def api_keys(self) -> list[UsedKey]:
-        """All API keys, and when each was logged in with."""
+        """All API keys, and when anything was last asked by a session of each."""
         since = (self.now - timedelta(days=SEEN_DAYS)).isoformat(timespec="milliseconds")
         found = []
         for tenant in (one.tenant for one in self.serving):
             for key in tenants.api_keys(self.client, tenant):
-                wanted = audit.Filter(
-                    tenant=tenant, actor=f"key:{key.id}", action="login", result="done", since=since, limit=1
-                )
+                wanted = audit.Filter(tenant=tenant, actor=f"key:{key.id}", since=since, limit=1)
                 events = audit.trail(self.client, wanted)
                 found.append(UsedKey(tenant, key, events[0].time if events else None))
         return found

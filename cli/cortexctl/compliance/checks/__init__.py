@@ -26,7 +26,7 @@ CHECKS: dict[str, Check[Any, Any]] = {
         Bounds, "the keyring's file in every region", lambda source: source.keyring_files, keys.sealed
     ),
     "api-keys": Check(
-        access.ApiKeyBounds, "all API keys (cortexctl api-key list), and their last logins in the audit log",
+        access.ApiKeyBounds, "all API keys (cortexctl api-key list), and their last use in the audit log",
         lambda source: source.api_keys, access.api_keys, "No tenant has an API key.",
     ),
     "access-review": Check(
@@ -62,11 +62,11 @@ CHECKS: dict[str, Check[Any, Any]] = {
     ),
     "audit-fresh": Check(
         audit.FreshBounds, "the heads of all audit logs in the primary database",
-        lambda source: source.database.logs, audit.fresh,
+        lambda source: source.database.logs, audit.fresh, "There is no log.",
     ),
     "audit-anchored": Check(
         Bounds, "the checkpoints in every region's object store", lambda source: source.anchors,
-        audit.anchored,
+        audit.anchored, "No log is old enough to be anchored.",
     ),
     "drills": Check(
         recovery.DrillBounds, "the signed reports of drills in evidence/ (cortexctl drill run)",

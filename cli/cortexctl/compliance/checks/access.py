@@ -13,7 +13,7 @@ from cortexctl.evidence import Kept
 
 
 class ApiKeyBounds(Bounds, frozen=True, kw_only=True):
-    """Days that an API key may have, and may be without a login."""
+    """Days that an API key may have, and may be without any use."""
 
     days: int
     unused_days: int
@@ -33,7 +33,7 @@ class TableBounds(Bounds, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class UsedKey:
-    """A tenant's API key, and when it was last logged in with (ISO 8601); None: not lately."""
+    """A tenant's API key, and when it was last used (ISO 8601); None: not lately."""
 
     tenant: str
     key: ApiKey

@@ -76,4 +76,5 @@ def anchored(found: Anchors, bounds: Bounds, now: datetime) -> list[Item]:  # no
         )
         for log in found.logs
         for region, kept in found.kept.items()
+        if log.settled or kept is None  # a log that has just begun is not to be anchored yet
     ]

@@ -71,4 +71,4 @@ def life(found: Iterable[Certificate], bounds: LifeBounds, now: datetime) -> lis
 
 
 def _name(one: Listener) -> str:
-    return f"{one.name} of {one.place}, port {one.port}" if one.name else f"unknown, port {one.port}"
+    return f"{one.place}: {one.name}, port {one.port}" if one.name else f"unknown, port {one.port}"

@@ -55,7 +55,7 @@ def every(deployment: Deployment) -> tuple[Listener, ...]:
     bound = ports.bound(deployment.first_port, deployment.last_port)
     edge, own = deployment.edge_port, deployment.operator_certificate
     wanted: list[tuple[str, str, int, Callable[[], Found] | None]] = [
-        ("edge", "edge", edge, partial(_ask, edge, own, postgres=False)),
+        ("edge", "load balancer", edge, partial(_ask, edge, own, postgres=False)),
         ("edge", SUPERVISOR, deployment.edge_supervisor_port, None),
     ]
     for region in deployment.regions:
