@@ -67,7 +67,7 @@ def test_a_report_sees_what_is_there_and_is_signed(running: Running, tenant: str
     assert any(tenant in item["subject"] and item["digest"] for item in found["audit-verifies"]["items"])
     assert {item["observed"] for item in found["tls-everywhere"]["items"]} == {"TLS"}
     verified = running.json("evidence", "verify", str(tmp_path / "report.json"))
-    assert [one["id"] for one in verified["predicate"]["controls"]] == list(found)
+    assert [one["id"] for one in verified["statement"]["predicate"]["controls"]] == list(found)
     assert "<!doctype html>" in (tmp_path / "report.html").read_text()
     events = running.json("audit", "trail", "--tenant", "-", "--action", "compliance.evidence")
     assert events[0]["result"] == "done"

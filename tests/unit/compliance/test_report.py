@@ -149,7 +149,7 @@ def test_a_report_is_signed_and_has_the_digest_of_its_page(deployment: Deploymen
     for _ in range(2):  # over an older one, too
         written = compliance.write(deployment, found, content, place)
     assert {path.name for path in place.iterdir()} == {"report.json", "report.html"}
-    statement = evidence.verify(written["report"], evidence.public_key_path(deployment))
+    statement = evidence.verify(written["report"], evidence.key_paths(deployment)["public_key"]).statement
     assert statement.predicateType == "https://cortexkg/compliance/v1"
     assert msgspec.convert(statement.predicate, Report) == found
     digests = {one.name: one.digest["sha256"] for one in statement.subject}
