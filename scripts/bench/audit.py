@@ -35,7 +35,7 @@ import msgspec  # noqa: E402 - these come with the environment
 from cryptography.hazmat.primitives import serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 
-from cortex_runtime.changelog.database import Database  # noqa: E402
+from cortex_runtime.changelog.database import EVERY, Database, about  # noqa: E402
 from cortex_runtime.formats.audit import Event  # noqa: E402
 from cortex_runtime.formats.checkpoint import Signer  # noqa: E402
 from cortex_runtime.formats.messages import AuditSegment  # noqa: E402
@@ -98,7 +98,7 @@ async def append(conninfo: str, directory: Path, events: list[Event], batch: int
 async def sequence(conninfo: str, signer: Signer) -> float:
     """Return the seconds in which all segments get their places."""
     begun = time.perf_counter()
-    async with Database(conninfo, size=1).connection(60.0) as connection:
+    async with about(Database(conninfo, size=1), 60.0, EVERY) as connection:
         while await tree.sequence(connection, "bench", "acme", signer):
             pass
     return time.perf_counter() - begun
@@ -106,7 +106,7 @@ async def sequence(conninfo: str, signer: Signer) -> float:
 
 async def exported(conninfo: str, directory: Path, public: bytes) -> None:
     """Write an export."""
-    async with Database(conninfo, size=1).connection(60.0) as connection:
+    async with about(Database(conninfo, size=1), 60.0, EVERY) as connection:
         rows = await connection.execute(
             "select id::text, leaf, first_event, events, hash, content from audit_segment order by leaf",
             binary=True,
@@ -124,7 +124,7 @@ async def exported(conninfo: str, directory: Path, public: bytes) -> None:
 
 async def stored(conninfo: str) -> tuple[int, int]:
     """Return the bytes of all contents, and those that the table takes on the disk."""
-    async with Database(conninfo, size=1).connection(60.0) as connection:
+    async with about(Database(conninfo, size=1), 60.0, EVERY) as connection:
         row = await (
             await connection.execute(
                 "select sum(length(content))::bigint, pg_total_relation_size('audit_segment')"

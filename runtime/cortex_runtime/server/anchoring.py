@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import structlog
 
-from cortex_runtime.changelog.database import Unavailable
+from cortex_runtime.changelog.database import EVERY, Unavailable, about
 from cortex_runtime.changelog.placement import holders, slot_of
 from cortex_runtime.objectstore import ObjectStore, ObjectStoreError
 from cortex_runtime.security import anchors, tree
@@ -44,7 +44,7 @@ class Anchoring:
         """Copy the heads that are new. Raises Unavailable, psycopg.Error or ObjectStoreError."""
         config, view = self._service.config, self._service.replica.view
         nodes = tuple(sorted({*view.members_of(config.region), config.name}))
-        async with self._service.primary.connection(TIMEOUT) as connection:
+        async with about(self._service.primary, TIMEOUT, EVERY) as connection:
             heads = await (await connection.execute(_HEADS)).fetchall()
         for tenant, size, note in heads:
             if holders(slot_of(tenant, tree.CORTEX), nodes)[0] != config.name:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from cortex_runtime.changelog.database import EVERY, about
 from cortex_runtime.formats import merkle
 from cortex_runtime.formats.audit import NO_TENANT
 from cortex_runtime.formats.messages import (
@@ -64,13 +65,14 @@ async def audit_trail(service: Service, request: Request) -> bytes:
     )
     limit = number_in(request, "limit", 100, 1, MAX_EVENTS)
     await service.audit.flush()
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    scope = EVERY if wanted.tenant is None else wanted.tenant or NO_TENANT
+    async with about(service.primary, CALL_TIMEOUT, scope) as connection:
         return encode(await search(connection, wanted, limit))
 
 
 async def audit_trees(service: Service, request: Request) -> bytes:  # noqa: ARG001
     """Return the heads of all logs."""
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, EVERY) as connection:
         rows = await (await connection.execute(_TREES)).fetchall()
     return encode(
         [AuditTree(tenant=tenant or NO_TENANT, size=size, events=events, checkpoint=note)
@@ -82,7 +84,7 @@ async def audit_segments(service: Service, request: Request) -> bytes:
     """Return segments of a log from a leaf on, in the order of the tree: as many as fit an answer."""
     tenant, first = _log_in(request), number_in(request, "first", 0, 0, MAX_NUMBER)
     parameters = {"tenant": tenant, "first": first, "most": MAX_SEGMENTS, "size": MAX_BYTES}
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, tenant or NO_TENANT) as connection:
         rows = await (await connection.execute(_SEGMENTS, parameters, binary=True)).fetchall()
     return encode([_segment(row) for row in rows])
 
@@ -107,7 +109,7 @@ async def audit_proof(service: Service, request: Request) -> bytes:
     segment, _, number = event.partition(".")
     if not EVENT_ID.fullmatch(event):
         raise RequestError("invalid", "event is an id that the trail shows: SEGMENT.NUMBER.")
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, EVERY) as connection:
         rows = await (await connection.execute(_SEGMENT, [segment], binary=True)).fetchall()
         if not rows or int(number) >= rows[0][3]:
             raise RequestError("not_found", "There is no such event.")
@@ -128,7 +130,7 @@ async def audit_proof(service: Service, request: Request) -> bytes:
 async def audit_consistency(service: Service, request: Request) -> bytes:
     """Return what proves that a log has grown out of its first leaves."""
     tenant = _log_in(request)
-    async with service.primary.connection(CALL_TIMEOUT) as connection:
+    async with about(service.primary, CALL_TIMEOUT, tenant or NO_TENANT) as connection:
         head = await tree.head_of(connection, tenant)
         if not head.size:
             raise RequestError("not_found", "There is no such log.")

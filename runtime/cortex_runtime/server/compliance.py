@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cortex_runtime.changelog.database import Connection
+from cortex_runtime.changelog.database import EVERY, Connection, say_about
 from cortex_runtime.formats.audit import NO_TENANT
 from cortex_runtime.formats.messages import (
     AuditFreshness,
@@ -59,6 +59,7 @@ async def evidence(service: Service, request: Request) -> bytes:
     settled = number_in(request, "settled", 180, 0, 86_400)
     async with service.primary.connection(TIMEOUT) as connection, connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
+        await say_about(connection, EVERY)
         return encode(await _evidence(connection, settled))
 
 

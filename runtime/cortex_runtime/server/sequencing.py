@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import structlog
 
-from cortex_runtime.changelog.database import Unavailable
+from cortex_runtime.changelog.database import EVERY, Unavailable, about
 from cortex_runtime.changelog.placement import slot_of
+from cortex_runtime.formats.audit import NO_TENANT
 from cortex_runtime.security import tree
 
 if TYPE_CHECKING:
@@ -43,10 +44,14 @@ class Sequencer:
         service = self._service
         if not service.replica.owners:
             return
-        async with service.primary.connection(TIMEOUT) as connection:
-            for tenant in await tree.waiting_tenants(connection):
-                if slot_of(tenant, tree.CORTEX) not in service.replica.owners:
-                    continue
-                deployment = service.config.deployment
-                while await tree.sequence(connection, deployment, tenant, self._signer) == tree.MAX_SEGMENTS:
+        async with about(service.primary, TIMEOUT, EVERY) as connection:
+            waiting = await tree.waiting_tenants(connection)
+        for tenant in waiting:
+            if slot_of(tenant, tree.CORTEX) in service.replica.owners:
+                while await self._sequence(tenant) == tree.MAX_SEGMENTS:
                     pass
+
+    async def _sequence(self, tenant: str) -> int:
+        service = self._service
+        async with about(service.primary, TIMEOUT, tenant or NO_TENANT) as connection:
+            return await tree.sequence(connection, service.config.deployment, tenant, self._signer)

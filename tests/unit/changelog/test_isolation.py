@@ -22,6 +22,10 @@ TABLES = (
     "denied",
     "data_key",
     "key_proof",
+    "audit_segment",
+    "audit_tree",
+    "audit_subtree",
+    "audit_checkpoint",
 )
 
 
@@ -46,8 +50,19 @@ def node(database: psycopg.Connection, database_port: int) -> Iterator[psycopg.C
                 " values (%s, 1, 'ACTIVE', 1, '', '')", [name],
             )  # fmt: skip
             superuser.execute("insert into key_proof (tenant, version, region) values (%s, 1, 'r')", [name])
+            audited(superuser, name)
         yield database
-        superuser.execute("truncate shown_once")
+        superuser.execute("truncate shown_once, audit_segment, audit_tree, audit_subtree, audit_checkpoint")
+
+
+def audited(superuser: psycopg.Connection, tenant: str) -> None:
+    superuser.execute(
+        "insert into audit_segment (id, tenant, node, first_time, last_time, events, hash)"
+        " values (gen_random_uuid(), %s, 'n', now(), now(), 1, '')", [tenant],
+    )  # fmt: skip
+    superuser.execute("insert into audit_tree values (%s, 1, 1, '')", [tenant])
+    superuser.execute("insert into audit_subtree values (%s, 1, 0, '')", [tenant])
+    superuser.execute("insert into audit_checkpoint (tenant, size, note) values (%s, 1, '')", [tenant])
 
 
 def seen(node: psycopg.Connection, about: str | None, table: str) -> int:
@@ -63,6 +78,14 @@ def seen(node: psycopg.Connection, about: str | None, table: str) -> int:
 @pytest.mark.parametrize("table", TABLES)
 def test_a_query_without_a_filter_sees_its_own_tenant_alone(node: psycopg.Connection, table: str) -> None:
     assert [seen(node, about, table) for about in (None, "", "acme", "nobody", "*")] == [0, 0, 1, 0, 2]
+
+
+def test_the_log_of_no_tenant_is_not_for_who_says_nothing(
+    node: psycopg.Connection, database_port: int
+) -> None:
+    with psycopg.connect(f"host=127.0.0.1 port={database_port} user=postgres dbname=cortexkg") as superuser:
+        audited(superuser, "")
+    assert [seen(node, about, "audit_segment") for about in (None, "", "acme", "-", "*")] == [0, 0, 1, 1, 3]
 
 
 def test_every_table_that_has_tenants_keys_is_guarded(node: psycopg.Connection) -> None:

@@ -158,6 +158,8 @@ def test_two_sequencers_at_once_and_proofs_over_stored_subtrees(node: Node) -> N
             await psycopg.AsyncConnection.connect(conninfo(node), autocommit=True) for _ in range(3)
         ]
         first = connections[0]
+        for each in connections:
+            await each.execute("set cortexkg.tenant = '*'")
         for _ in range(3):
             made = [
                 event(

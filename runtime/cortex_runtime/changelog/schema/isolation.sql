@@ -12,14 +12,19 @@ do $$
 declare
     part record;
 begin
-    for part in select * from (values ('tenant', 'name'), ('tenant_quota', 'tenant'), ('api_key', 'tenant'),
-        ('identity_provider', 'tenant'), ('shown_once', 'tenant'), ('denied', 'tenant'), ('data_key', 'tenant'),
-        ('key_proof', 'tenant')) as parts (name, owner)
+    for part in
+        select name, case when name = 'tenant' then 'name' else 'tenant' end as owner
+        from unnest(array['tenant', 'tenant_quota', 'api_key', 'identity_provider', 'shown_once', 'denied',
+                          'data_key', 'key_proof']) as name
+        union all
+        -- What is of no tenant has the tenant '', which is also what a connection says that says nothing.
+        select name, 'coalesce(nullif(tenant, ''''), ''-'')'
+        from unnest(array['audit_segment', 'audit_tree', 'audit_subtree', 'audit_checkpoint']) as name
     loop
         execute format('alter table %I enable row level security', part.name);
         execute format('alter table %I force row level security', part.name);
         execute format('drop policy if exists own on %I', part.name);
-        execute format('create policy own on %I using (is_about(%I)) with check (is_about(%I))', part.name,
+        execute format('create policy own on %I using (is_about(%s)) with check (is_about(%s))', part.name,
             part.owner, part.owner);
     end loop;
 end
