@@ -34,7 +34,8 @@ p { margin: 4px 0 } .faint { color: var(--faint) }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px }
 th { text-align: left; font-weight: 600; color: var(--faint) }
 th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top;
-  overflow-wrap: anywhere }
+  hyphens: auto }
+details td { overflow-wrap: anywhere }
 tr:last-child td { border-bottom: 0 } td:last-child, th:last-child { padding-right: 0 }
 td.state { white-space: nowrap; width: 1% } td.id { white-space: nowrap }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 14px 18px;

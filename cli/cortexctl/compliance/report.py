@@ -87,6 +87,7 @@ def examine(control: Control, check: Check[Any, Any], source: Source) -> Result:
     try:
         items = check.judge(check.read(source), control.measured, source.now)
     except Exception as error:
+        # Whatever it is, even an error of ours: nothing was seen, and the others are to be told.
         items, outcome, reason = [], "failed", f"could not be read: {_words(error)}"
     else:
         outcome, reason = _judged(items, check.nothing)
@@ -103,7 +104,8 @@ def write(deployment: Deployment, report: Report, page: bytes, directory: Path) 
     The page first: the statement has its digest, so that the two belong together or are seen not to.
     """
     subjects = [
-        Subject(f"deployment/{report.id}", {"sha256": report.policy}),
+        Subject(f"deployment/{report.id}", {}),
+        Subject("policies/compliance.yaml", {"sha256": report.policy}),
         Subject(PAGE, {"sha256": hashlib.sha256(page).hexdigest()}),
     ]
     statement = evidence.signed(deployment, KIND, subjects, msgspec.to_builtins(report))

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from cortex_runtime.formats.statements import Subject
-from cortexctl import compliance, evidence
+from cortexctl import compliance, evidence, policies
 from cortexctl.compliance import controls, page, report, reviews
 from cortexctl.compliance.checks import CHECKS
 from cortexctl.compliance.finding import Item
@@ -39,6 +39,10 @@ def cortexctl(*words: str | Path) -> subprocess.CompletedProcess[str]:
         command, text=True, capture_output=True, timeout=120, check=False, env=os.environ,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def controls_file() -> Path:
+    return policies.find("compliance.yaml")
 
 
 def made(**change: object) -> Report:
@@ -152,8 +156,10 @@ def test_a_report_is_signed_and_has_the_digest_of_its_page(deployment: Deploymen
     statement = evidence.verify(written["report"], evidence.key_paths(deployment)["public_key"]).statement
     assert statement.predicateType == "https://cortexkg/compliance/v1"
     assert msgspec.convert(statement.predicate, Report) == found
-    digests = {one.name: one.digest["sha256"] for one in statement.subject}
-    assert digests["report.html"] == hashlib.sha256((place / "report.html").read_bytes()).hexdigest()
+    digests = {one.name: one.digest.get("sha256") for one in statement.subject}
+    files = {"report.html": place / "report.html", "policies/compliance.yaml": controls_file()}
+    for name, path in files.items():
+        assert digests[name] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert cortexctl("evidence", "verify", written["report"]).returncode == 0
     written["report"].write_bytes(written["report"].read_bytes().replace(b'"sig": "', b'"sig": "AAAA'))
     assert cortexctl("evidence", "verify", written["report"]).returncode == 3
