@@ -36,6 +36,25 @@ class Erasure:
         """Its object's name."""
         return f"{ERASURES}{self.tenant}/{self.cortex}/{self.operation}"
 
+    @property
+    def content(self) -> bytes:
+        """What stands in it."""
+        return "".join(f"{id_.hex()}\n" for id_ in self.ids).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A tenant that has left; of its cortices this one tells who writes it down."""
+
+    tenant: str
+    cortex: str = "main"
+    content: bytes = b""
+
+    @property
+    def name(self) -> str:
+        """Its object's name."""
+        return f"{DEPARTURES}{self.tenant}"
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
@@ -45,14 +64,14 @@ class Replayed:
     rows: int
 
 
-def keep(store: ObjectStore, erasure: Erasure) -> None:
-    """Copy an erasure into a store, unless it is there. Raises ObjectStoreError."""
-    store.create(erasure.name, "".join(f"{id_.hex()}\n" for id_ in erasure.ids).encode())
+def keep(store: ObjectStore, entry: Erasure | Departure) -> None:
+    """Copy an entry of the list into a store, unless it is there. Raises ObjectStoreError."""
+    store.create(entry.name, entry.content)
 
 
-def keep_departure(store: ObjectStore, tenant: str) -> None:
-    """Note in a store that a tenant has left, unless that is there. Raises ObjectStoreError."""
-    store.create(f"{DEPARTURES}{tenant}", b"")
+def names(store: ObjectStore) -> set[str]:
+    """Return the names of all entries of a store. Raises ObjectStoreError."""
+    return {*store.names(ERASURES), *store.names(DEPARTURES)}
 
 
 def replay(conninfo: str, stores: Sequence[ObjectStore]) -> Replayed:

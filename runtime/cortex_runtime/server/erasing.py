@@ -11,7 +11,7 @@ import structlog
 
 from cortex_runtime.changelog import erasures
 from cortex_runtime.changelog.database import EVERY, Unavailable, about
-from cortex_runtime.changelog.erasures import Erasure
+from cortex_runtime.changelog.erasures import Departure, Erasure
 from cortex_runtime.changelog.placement import holders, slot_of
 from cortex_runtime.objectstore import ObjectStore, ObjectStoreError
 
@@ -23,7 +23,7 @@ TIMEOUT = 30.0
 # What is committed later than others may be older than they are, by less than a call may take.
 _NEW = """
     select tenant, cortex, operation, array_agg(id) from tombstone
-    where %(since)s::timestamptz is null or at > %(since)s::timestamptz - interval '1 hour'
+    where at > coalesce(%(since)s::timestamptz, '-infinity') - interval '1 hour'
     group by tenant, cortex, operation
 """
 _LEFT = "select name from tenant where state in ('leaving', 'gone')"
@@ -36,7 +36,7 @@ class ErasureList:
     def __init__(self, service: Service, store: ObjectStore) -> None:
         self._service, self._store = service, store
         self._since: datetime | None = None
-        self._known: set[str] | None = None  # names of those of the last hour, at first of all
+        self._known: set[str] | None = None  # of those of the last hour, at first of all
 
     async def run(self) -> None:
         """Copy until it is cancelled."""
@@ -52,19 +52,17 @@ class ErasureList:
     async def copy(self) -> None:
         """Copy what is not in the store yet. Raises Unavailable, psycopg.Error or ObjectStoreError."""
         if self._known is None:
-            self._known = set(await asyncio.to_thread(self._store.names, erasures.ERASURES))
+            self._known = await asyncio.to_thread(erasures.names, self._store)
         async with about(self._service.primary, TIMEOUT, EVERY) as connection:
             (now,) = await (await connection.execute("select clock_timestamp()")).fetchall()
             rows = await (await connection.execute(_NEW, {"since": self._since}, binary=True)).fetchall()
-            left = [name for (name,) in await (await connection.execute(_LEFT)).fetchall()]
-        found = {each.name: each for each in (Erasure(*row) for row in rows)}
-        mine = {name for name, each in found.items() if self._is_mine(each.tenant, each.cortex)}
-        for name in mine - self._known:
-            await asyncio.to_thread(erasures.keep, self._store, found[name])
-        for tenant in left:
-            if self._is_mine(tenant, "main"):
-                await asyncio.to_thread(erasures.keep_departure, self._store, tenant)
-        self._known, self._since = mine, now[0]
+            left = await (await connection.execute(_LEFT)).fetchall()
+        entries: list[Erasure | Departure] = [Erasure(*row) for row in rows]
+        entries += [Departure(*row) for row in left]
+        mine = {each.name: each for each in entries if self._is_mine(each.tenant, each.cortex)}
+        for name in mine.keys() - self._known:
+            await asyncio.to_thread(erasures.keep, self._store, mine[name])
+        self._known, self._since = set(mine), now[0]
 
     def _is_mine(self, tenant: str, cortex: str) -> bool:
         config, view = self._service.config, self._service.replica.view

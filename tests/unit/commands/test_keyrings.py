@@ -155,3 +155,17 @@ def test_what_was_kept_of_a_sealed_keyring_needs_the_passphrase_of_then() -> Non
     # What no cryptography reaches (docs/security.md): leaving does not change the passphrase.
     assert parse(kept.to_bytes(), [passphrase]).tenant_key("gone")[0] == 1
     assert after.tenant_key("stays") == kept.tenant_key("stays")
+
+
+def test_what_a_killed_run_left_of_a_keyring_goes_with_the_next_change(deployment: Deployment) -> None:
+    tenants.add_tenant(deployment, "acme")
+    left = [path.with_name(f".keyring.json.{n}") for n, path in enumerate(files(deployment))]
+    for path, left_over in zip(files(deployment), left, strict=True):
+        left_over.write_bytes(path.read_bytes())
+        path.with_name("keyring.json.mine").write_bytes(b"another's")
+    tenants.destroy_tenant(deployment, "acme")
+    assert not any(path.exists() for path in left)
+    left[0].write_bytes(b"of a run that was killed after that")
+    assert not tenants.destroy_tenant(deployment, "acme").changed  # once more is as good as once
+    assert not left[0].exists()
+    assert all(path.with_name("keyring.json.mine").exists() for path in files(deployment))

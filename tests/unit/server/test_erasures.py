@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from cortex_runtime.changelog import erasures
-from cortex_runtime.changelog.erasures import Erasure
+from cortex_runtime.changelog.erasures import Departure, Erasure
 from cortex_runtime.objectstore import DirectoryStore
 from unit import postgres
 from unit.server.node import Node
@@ -121,8 +121,8 @@ def test_a_node_serves_what_is_left_and_what_is_put_anew_stays(
 
 def test_who_had_left_is_removed_again(restored: int, tmp_path: Path) -> None:
     for _ in range(2):
-        erasures.keep_departure(DirectoryStore(tmp_path), "other")
-    erasures.keep_departure(DirectoryStore(tmp_path), "never-there")
+        erasures.keep(DirectoryStore(tmp_path), Departure("other"))
+    erasures.keep(DirectoryStore(tmp_path), Departure("never-there"))
     assert rows(restored, "select state from tenant where name = 'other'") == [("active",)]
     assert replay(restored, tmp_path).returncode == 0
     assert rows(restored, "select state, index_key from tenant where name = 'other'") == [("gone", b"")]

@@ -127,6 +127,7 @@ create table if not exists tombstone (
     at timestamptz not null default clock_timestamp(),
     primary key (slot, tenant, id)
 );
+create index if not exists tombstone_at on tombstone (at);
 
 create table if not exists idempotency (
     tenant text not null,
