@@ -17,7 +17,7 @@ import pytest
 
 from cortexctl import credentials
 from cortexctl.platforms.local import processes
-from integration.running import Running, concept_path, put
+from integration.running import Running, concept_path, eventually, put
 
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n(.+?)\n", re.DOTALL)
 
@@ -143,8 +143,14 @@ def test_the_search_for_secrets_finds_one(running: Running, tenant: str, tmp_pat
         return
     words = [sys.executable, "-c", "input()", *([secret] if where == "argument" else [])]
     environment = {"SECRET": secret} if where == "environment" else {}
-    with subprocess.Popen(words, stdin=subprocess.PIPE, env=environment) as leaking:
-        found = leaks(secrets, told_of_processes([leaking.pid]))
-        leaking.kill()
     part = "cmdline" if where == "argument" else "environ"
-    assert found == {("API key", f"{part} of {leaking.pid}")}
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env=environment) as leaking:
+
+        def check() -> None:
+            found = leaks(secrets, told_of_processes([leaking.pid]))
+            assert found == {("API key", f"{part} of {leaking.pid}")}
+
+        try:
+            eventually(check)  # a process that begins shows nothing of itself yet
+        finally:
+            leaking.kill()
