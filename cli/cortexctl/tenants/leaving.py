@@ -18,7 +18,8 @@ from cortex_runtime.formats.statements import Subject
 from cortexctl import access, credentials, evidence
 from cortexctl.deployment import Deployment
 from cortexctl.errors import ObjectiveMissed
-from cortexctl.tenants import keyrings, onboarding
+from cortexctl.tenants import keks, onboarding
+from cortexctl.tenants.keyrings import KeyringChange
 
 PATIENCE = 90.0
 POLL = 1.0
@@ -36,6 +37,7 @@ class Receipt:
     rows_removed: int
     nodes: dict[str, dict[str, int]]
     opened_versions: int
+    keys: str
     backups: str = "They hold no key of the tenant, and nothing of it opens; they end with their retention."
 
 
@@ -56,8 +58,8 @@ def offboard(
     before = onboarding.show(client, tenant)
     client.request("POST", f"/v1/tenants/{tenant}/leave", type=Tenant)
     told(f"Tenant {tenant} is shut out.")
-    change = keyrings.destroy_tenant(deployment, tenant)
-    told(f"Its keys are destroyed in all regions (keyring generation {change.generation}).")
+    change = keks.of(deployment).destroy_tenant(deployment, tenant)
+    told(f"Its keys are {_end_of(change)}.")
     removed = 0
     while progress := client.request("POST", f"/v1/tenants/{tenant}/purge", type=PurgeProgress).removed:
         removed += progress
@@ -68,10 +70,18 @@ def offboard(
         tenant=tenant, deployment=deployment.id, left_at=datetime.now(UTC).isoformat(timespec="seconds"),
         concepts_before=before.usage.concepts, keyring_generation=change.generation, rows_removed=removed,
         nodes={each.node: each.parts for each in nodes}, opened_versions=sum(len(n.opens) for n in nodes),
+        keys=_end_of(change),
     )  # fmt: skip
     name = f"offboarding-{tenant}-{receipt.left_at.replace(':', '').replace('+0000', 'Z')}"
     kept = evidence.keep(deployment, name, "offboarding", Subject(f"tenant/{tenant}", {}), asdict(receipt))
     return receipt, kept
+
+
+def _end_of(change: KeyringChange) -> str:
+    if change.gone_at is None:
+        return f"destroyed in all regions (keyring generation {change.generation})"
+    regions = ", ".join(change.written)
+    return f"closed at once in AWS KMS ({regions}), which destroys the last of them on {change.gone_at}"
 
 
 def _await_nothing_left(deployment: Deployment, tenant: str) -> list[Residue]:
