@@ -18,6 +18,7 @@ from cortexctl.commands import (
     evidence,
     failover,
     key,
+    login,
     query,
     rights,
     tenant,
@@ -47,6 +48,7 @@ for group, name in (
 deployment.register(app)
 rights.register(tenant.app)
 query.register(app)
+login.register(app)
 
 
 @app.callback()
