@@ -60,11 +60,17 @@ def tenant(
     timeout: float = 10.0,
     deadline: float = 30.0,
 ) -> Client:
-    """Return a client of the edge that logs in with the tenant's API key when needed. Raises Refused."""
-    key = credentials.api_key(deployment, name, file=key_file)
-    return open_client(
-        deployment, url=url, timeout=timeout, deadline=deadline, token=token_source(deployment, name, key)
-    )
+    """Return a client of the edge that has what a login left, or logs in with the tenant's API key.
+
+    An API key in a file or in the environment comes before a session, one that is kept after it. Raises
+    Refused.
+    """
+    named = key_file is not None or os.environ.get(credentials.ENVIRONMENT)
+    if not named and credentials.session(deployment, name) is not None:
+        source = session_source(deployment, name)
+    else:
+        source = token_source(deployment, name, credentials.api_key(deployment, name, file=key_file))
+    return open_client(deployment, url=url, timeout=timeout, deadline=deadline, token=source)
 
 
 def region_doors(deployment: Deployment) -> dict[str, Callable[[], Client]]:
@@ -110,6 +116,29 @@ def token_source(deployment: Deployment, name: str, key: str) -> Callable[[], st
     return _Renewed(login)
 
 
+def session_source(deployment: Deployment, name: str) -> Callable[[], str]:
+    """Return a function that gives a current token of the session that a login left, and keeps newer ones."""
+
+    def renew() -> tuple[str, float]:
+        kept = credentials.session(deployment, name)
+        if kept is None or kept.left <= 0:
+            raise Refused(
+                f"Your session of tenant {name!r} is over.",
+                why=f"A session ends when it is not used for {LIFETIME // 60} minutes, or after 12 hours.",
+                todo=f"Log in anew: cortexctl login {name}. For the API key: cortexctl logout {name}.",
+            )
+        if kept.left > LIFETIME / 2:
+            return kept.token, kept.left
+        with open_client(
+            deployment, token=kept.token, timeout=LOGIN_PATIENCE, deadline=LOGIN_PATIENCE
+        ) as client:
+            answer = client.request("POST", "/v1/session", type=LoginResponse)
+        credentials.save_session(deployment, name, answer.token, answer.expires_in)
+        return answer.token, answer.expires_in
+
+    return _Renewed(renew)
+
+
 def log_in(client: Client, name: str, key: str) -> LoginResponse:
     """Exchange an API key for a token. Raises ClientError."""
     return client.request("POST", "/v1/login", LoginRequest(tenant=name, api_key=key), type=LoginResponse)
@@ -150,7 +179,7 @@ def explain(deployment: Deployment, error: ClientError) -> CortexctlError:
         Refused if error.code in REFUSED else UsageError if error.code in WRONG else CortexctlError
     )
     todo = {
-        "unauthenticated": "Check the API key, or have another made by cortexctl api-key make.",
+        "unauthenticated": "Check the API key, have another made by cortexctl api-key make, or log in anew.",
         "not_found": "Check the names; cortexctl tenant list shows the tenants.",
         "unavailable": "Nothing was changed. Look at cortexctl status, and repeat it later.",
         "rate_limited": "Nothing was changed. Repeat it more slowly.",

@@ -1,16 +1,20 @@
-"""The API keys of tenants that this user keeps: by deployment and tenant, in one file of mode 0600.
+"""The API keys of tenants, and the sessions of logins, that this user keeps: in one file of mode 0600.
 
 deployments:
   <deployment's id>:
     name: default
     tenants:
       acme: <API key>
+    sessions:
+      acme: {token: <token>, until: <seconds since 1970>}
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,20 @@ import yaml
 from cortexctl import durable, render
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSession:
+    """A session that a login began: its newest token, and until when (seconds since 1970) that is good."""
+
+    token: str
+    until: float
+
+    @property
+    def left(self) -> float:
+        """How many seconds the token is good for; less than 0 when it is over."""
+        return self.until - time.time()
+
 
 ENVIRONMENT = "CORTEXCTL_API_KEY"
 LOCK_PATIENCE = 5.0
@@ -57,6 +75,26 @@ def saved(deployment: Deployment, tenant: str) -> str | None:
 
 def save(deployment: Deployment, tenant: str, key: str) -> Path:
     """Keep an API key, instead of an older one of the tenant. Returns the file. Raises Refused, Locked."""
+    return _keep(deployment, tenant, "tenants", key)
+
+
+def session(deployment: Deployment, tenant: str) -> KeptSession | None:
+    """Return the session of a tenant that a login has left here, if there is one. Raises Refused."""
+    kept = _read(path()).get(deployment.id, {}).get("sessions", {}).get(tenant)
+    return KeptSession(kept["token"], kept["until"]) if kept else None
+
+
+def save_session(deployment: Deployment, tenant: str, token: str, seconds: float) -> Path:
+    """Keep a session's newest token, which is good for so long. Returns the file. Raises Refused, Locked."""
+    return _keep(deployment, tenant, "sessions", {"token": token, "until": time.time() + seconds})
+
+
+def forget_session(deployment: Deployment, tenant: str) -> None:
+    """Remove a session; no-op when none is kept. Raises Refused, Locked."""
+    _drop(deployment, tenant, "sessions")
+
+
+def _keep(deployment: Deployment, tenant: str, part: str, value: object) -> Path:
     place = path()
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,11 +102,11 @@ def save(deployment: Deployment, tenant: str, key: str) -> Path:
         with durable.exclusive(lock, "The credentials file", patience=LOCK_PATIENCE):
             known = _read(place)
             entry = known.setdefault(deployment.id, {"name": deployment.name, "tenants": {}})
-            entry.setdefault("tenants", {})[tenant] = key
+            entry.setdefault(part, {})[tenant] = value
             durable.write(place.resolve(), yaml.safe_dump({"deployments": known}, sort_keys=False).encode())
     except OSError as error:
         raise Refused(
-            f"The API key of {tenant!r} cannot be kept in {place}.",
+            f"What opens {tenant!r} cannot be kept in {place}.",
             why=str(error),
             todo="Mend the directory, or set XDG_CONFIG_HOME; --no-save keeps nothing.",
         ) from error
@@ -76,15 +114,20 @@ def save(deployment: Deployment, tenant: str, key: str) -> Path:
 
 
 def forget(deployment: Deployment, tenant: str) -> None:
-    """Remove the API key of a tenant; no-op when none is kept. Raises Refused, Locked."""
+    """Remove the API key and the session of a tenant; no-op when none is kept. Raises Refused, Locked."""
+    for part in ("tenants", "sessions"):
+        _drop(deployment, tenant, part)
+
+
+def _drop(deployment: Deployment, tenant: str, part: str) -> None:
     place = path()
-    if saved(deployment, tenant) is None:
+    if tenant not in _read(place).get(deployment.id, {}).get(part, {}):
         return
     with durable.exclusive(
         place.with_name(".credentials.lock"), "The credentials file", patience=LOCK_PATIENCE
     ):
         known = _read(place)
-        known.get(deployment.id, {}).get("tenants", {}).pop(tenant, None)
+        known.get(deployment.id, {}).get(part, {}).pop(tenant, None)
         durable.write(place.resolve(), yaml.safe_dump({"deployments": known}, sort_keys=False).encode())
 
 
@@ -111,7 +154,16 @@ def _read(place: Path) -> dict[str, dict[str, Any]]:
 def _is_entry(entry: object) -> bool:
     if not isinstance(entry, dict) or not isinstance(tenants := entry.get("tenants"), dict):
         return False
-    return all(isinstance(name, str) and isinstance(key, str) for name, key in tenants.items())
+    if not isinstance(sessions := entry.get("sessions", {}), dict):
+        return False
+    keys = all(isinstance(name, str) and isinstance(key, str) for name, key in tenants.items())
+    return keys and all(isinstance(name, str) and _is_session(kept) for name, kept in sessions.items())
+
+
+def _is_session(kept: object) -> bool:
+    if not isinstance(kept, dict) or set(kept) != {"token", "until"}:
+        return False
+    return isinstance(kept["token"], str) and isinstance(kept["until"], (int, float))
 
 
 def _damaged(place: Path, why: str) -> Refused:

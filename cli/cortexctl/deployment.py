@@ -84,6 +84,18 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class KmsPlace:
+    """Where AWS KMS keeps key-encryption keys: an AWS region for each region; keys are made in the first.
+
+    `credentials_file` is the path of a file in AWS' form; without it, nodes have what boto3 finds.
+    """
+
+    regions: dict[str, str]
+    endpoint: str | None = None
+    credentials_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """A deployment. `nodes_a_region` maps a region's name to its number of nodes, in order.
 
@@ -99,6 +111,7 @@ class Deployment:
     directory: Path
     keyring_passphrase_file: str | None = None
     keyring_passphrase_before: str | None = None  # while the passphrase is being changed
+    kms: KmsPlace | None = None  # instead of the keyring
     key_policy: dict[str, int] | None = None  # days by kind of key (see keys.ages)
 
     @property

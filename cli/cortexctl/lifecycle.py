@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from cortexctl import certificates, durable, health, platforms, ports, provision, retention, tools
 from cortexctl import deployment as deployments
 from cortexctl.certificates import Certificate
-from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, state_home
+from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, KmsPlace, state_home
 from cortexctl.errors import CortexctlError, DeploymentNotFound, ObjectiveMissed, Refused, UsageError
 from cortexctl.health import Health
 from cortexctl.locking import lock, lock_path
@@ -35,6 +36,8 @@ class Wish:
     profile: str | None = None
     nodes: int | None = None
     keyring_passphrase_file: Path | None = None
+    kms: tuple[str, ...] = ()  # AWS regions, one for each region
+    aws_credentials_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def up(name: str, wish: Wish, *, confirm: Callable[[str], None], progress: Progr
     with lock(name, "up"):
         known = _load(name)
         wanted = _wanted(name, known, wish)
+        _check_kms(known, wanted)
         _confirm_removal(known, wanted, confirm)
         platform = platforms.of(wanted)
         living = platform.living() if known else frozenset[str]()
@@ -167,11 +171,17 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
     count = wish.nodes or (PROFILES[profile] if wish.profile or not known else None)
     file = wish.keyring_passphrase_file
     passphrase_file = None if file is None else str(file.absolute())
+    kms = _kms(known, wish)
+    if kms is not None and file is not None:
+        raise UsageError(
+            "A deployment with its keys in AWS KMS has no keyring.",
+            todo="Leave out --keyring-passphrase-file.",
+        )
     if known:
         nodes = {region: count or nodes for region, nodes in known.nodes_a_region.items()}
         passphrase_file = passphrase_file or known.keyring_passphrase_file
         changed = replace(
-            known, profile=profile, nodes_a_region=nodes, keyring_passphrase_file=passphrase_file
+            known, profile=profile, nodes_a_region=nodes, keyring_passphrase_file=passphrase_file, kms=kms
         )
         _check_passphrase(changed)
         return changed
@@ -185,7 +195,43 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
         nodes_a_region=dict.fromkeys(REGIONS, count or PROFILES[profile]),
         directory=state_home() / name,
         keyring_passphrase_file=passphrase_file,
+        kms=kms,
     )
+
+
+def _kms(known: Deployment | None, wish: Wish) -> KmsPlace | None:
+    """Return where AWS KMS is to keep the keys, if it is. Raises UsageError, or Refused of a change."""
+    before = known.kms if known else None
+    file = wish.aws_credentials_file
+    credentials = None if file is None else str(file.absolute())
+    if not wish.kms:
+        if credentials is not None and before is None:
+            raise UsageError("--aws-credentials-file is for --kms alone.", todo="Give both, or neither.")
+        return before and replace(before, credentials_file=credentials or before.credentials_file)
+    names = tuple(known.nodes_a_region) if known else REGIONS
+    if len(wish.kms) != len(names) or not all(wish.kms):
+        raise UsageError(
+            f"--kms names {len(wish.kms)} AWS regions.",
+            why=f"Each of {', '.join(names)} needs one, in this order.", todo="Say A,B,C.",
+        )  # fmt: skip
+    regions = dict(zip(names, wish.kms, strict=True))
+    if known and (before is None or before.regions != regions):
+        raise Refused(
+            f"Deployment {known.name!r} keeps its keys elsewhere.",
+            why="Its tenants' keys are wrapped by "
+            + ("its keyring." if before is None else f"AWS KMS in {', '.join(before.regions.values())}."),
+            todo="Make another deployment, and import the tenants' exports there.",
+        )
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_KMS") or (before.endpoint if before else None)
+    return KmsPlace(regions, endpoint, credentials or (before.credentials_file if before else None))
+
+
+def _check_kms(known: Deployment | None, wanted: Deployment) -> None:
+    """Raise Refused when a deployment is to have its keys in AWS KMS, and that does not let us in."""
+    if wanted.kms is not None and (known is None or known.kms != wanted.kms):
+        from cortexctl.tenants import kmskeys  # noqa: PLC0415 - only what is used is imported
+
+        kmskeys.check(wanted)
 
 
 def _check_passphrase(wanted: Deployment) -> None:

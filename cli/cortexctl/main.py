@@ -19,6 +19,7 @@ from cortexctl.commands import (
     evidence,
     failover,
     key,
+    login,
     query,
     rights,
     tenant,
@@ -49,6 +50,7 @@ for group, name in (
 deployment.register(app)
 rights.register(tenant.app)
 query.register(app)
+login.register(app)
 
 
 @app.callback()

@@ -33,6 +33,14 @@ def up(
         Path | None,
         typer.Option("--keyring-passphrase-file", help="Seal the keyring by the passphrase in this file."),
     ] = None,
+    kms: Annotated[
+        str | None,
+        typer.Option("--kms", metavar="A,B,C", help="Keys in AWS KMS: an AWS region for each region."),
+    ] = None,
+    aws_credentials_file: Annotated[
+        Path | None,
+        typer.Option("--aws-credentials-file", help="What the nodes have for AWS KMS, in AWS' form."),
+    ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     output: OutputOption = Output.TABLE,
@@ -41,7 +49,8 @@ def up(
     from cortexctl import lifecycle  # noqa: PLC0415 - --help must be quick
     from cortexctl.progress import Progress  # noqa: PLC0415
 
-    wish = lifecycle.Wish(profile, nodes, keyring_passphrase_file)
+    places = () if kms is None else tuple(kms.split(","))
+    wish = lifecycle.Wish(profile, nodes, keyring_passphrase_file, places, aws_credentials_file)
     if dry_run:
         actions = lifecycle.preview(context.obj, wish)
         rows = [

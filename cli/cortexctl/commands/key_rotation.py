@@ -95,7 +95,6 @@ def _chosen(
     *, due: bool, kek: bool, root: bool, tokens: bool,
 ) -> list[Aged]:  # fmt: skip
     from cortexctl import inputs, keys, tenants  # noqa: PLC0415
-    from cortexctl.tenants import keyrings  # noqa: PLC0415
 
     kind: keys.Kind = "kek" if kek else "data"
     if root:
@@ -107,9 +106,11 @@ def _chosen(
     names = [one.tenant for one in tenants.show_all(client) if one.state in ("active", "suspended")]
     if not due and limit is None:
         return [keys.Aged(kind, name, None) for name in names]
-    ages = keys.key_ages(client, keyrings.newest(here) if due or kek else None, names)
+    wrapping = keys.wrapping_key_ages(here, names) if due or kek else []
     if due:
-        return keys.due([*ages, *keys.token_key_ages(here)], keys.policy_of(here))
+        ages = [*wrapping, *keys.data_key_ages(client, names), *keys.token_key_ages(here)]
+        return keys.due(ages, keys.policy_of(here))
+    ages = wrapping if kek else keys.data_key_ages(client, names)
     return [each for each in ages if each.kind == kind and limit is not None and each.is_older(limit)]
 
 

@@ -49,7 +49,7 @@ def onboard(
             render.data(render.plain(tenants.preview(here, client, tenant)), output)
             return
         with locking.lock(here.name, f"tenant onboard {tenant}"):
-            change = tenants.add_tenant(here, tenant)
+            change = tenants.keeper_of(here).add_tenant(here, tenant)
             done = tenants.onboard(client, tenant, tier, quota, change.generation)
             saved = credentials.save(here, tenant, done.api_key) if done.api_key and not no_save else None
     shown = {**_flat(done.tenant), "created": done.created, "api_key": done.api_key}

@@ -19,7 +19,7 @@ from cortex_runtime.client import Client, ClientError
 from cortex_runtime.formats.audit import NO_TENANT
 from cortex_runtime.formats.checkpoint import CheckpointError
 from cortex_runtime.formats.checkpoint import read as read_checkpoint
-from cortex_runtime.formats.keyring import Keyring, seal_of
+from cortex_runtime.formats.keyring import seal_of
 from cortex_runtime.formats.messages import AuditTree, DatabaseEvidence, HealthReport, Tenant
 from cortex_runtime.formats.tokenkeys import parse as parse_token_keys
 from cortexctl import access, audit, evidence, health, keys, lifecycle, policies, retention, tenants
@@ -36,7 +36,6 @@ from cortexctl.errors import CortexctlError
 from cortexctl.evidence import Kept
 from cortexctl.health import Health
 from cortexctl.platforms.base import Listener, Platform
-from cortexctl.tenants import keyrings
 
 FIRST_PATIENCE, PATIENCE = 3.0, 10.0
 FIRST_EVENT = 5.0
@@ -106,11 +105,6 @@ class Source:
         return self.client.request("GET", f"/v1/compliance?settled={SETTLED}", type=DatabaseEvidence)
 
     @cached_property
-    def keyring(self) -> Keyring:
-        """The newest of the regions' keyrings."""
-        return keyrings.newest(self.deployment)
-
-    @cached_property
     def health(self) -> Health:
         """How the deployment is."""
         return health.inspect(self.deployment, self.platform)
@@ -134,7 +128,11 @@ class Source:
     def ages(self) -> Ages:
         """The ages of all keys in use."""
         names = [one.tenant for one in self.serving]
-        found = keys.key_ages(self.client, self.keyring, names)
+        found = [
+            *keys.wrapping_key_ages(self.deployment, names),
+            *keys.data_key_ages(self.client, names),
+            *keys.token_key_ages(self.deployment),
+        ]
         return Ages(keys.policy_of(self.deployment), found)
 
     @cached_property
@@ -157,8 +155,10 @@ class Source:
 
     @cached_property
     def keyring_files(self) -> list[KeyringFile]:
-        """Each region's keyring as it lies there."""
-        found = []
+        """Each region's keyring as it lies there; none where AWS KMS has the keys."""
+        found: list[KeyringFile] = []
+        if self.deployment.kms is not None:
+            return found
         for region in self.deployment.regions:
             path = region.directory / "secrets" / "keyring.json"
             sealed = seal_of(path.read_bytes()) is not None

@@ -67,7 +67,7 @@ def node_doors(deployment: Deployment, token: Callable[[], str]) -> dict[str, Cl
 
 
 def _onboarded(deployment: Deployment, operator: Client) -> str | None:
-    change = tenants.add_tenant(deployment, TENANT)
+    change = tenants.keeper_of(deployment).add_tenant(deployment, TENANT)
     return tenants.onboard(
         operator, TENANT, "standard", tenants.quota_of("standard"), change.generation
     ).api_key

@@ -6,13 +6,14 @@ from cortexctl.keys.ages import (
     Kind,
     Policy,
     changed_policy,
+    data_key_ages,
     due,
     kek_age,
-    key_ages,
     parse_age,
     policy_of,
     set_policy,
     token_key_ages,
+    wrapping_key_ages,
 )
 from cortexctl.keys.keeping import (
     Retirement,
@@ -52,10 +53,10 @@ __all__ = [
     "await_reencryption",
     "changed_policy",
     "check",
+    "data_key_ages",
     "due",
     "each",
     "kek_age",
-    "key_ages",
     "ledger",
     "own_keys",
     "parse_age",
@@ -75,4 +76,5 @@ __all__ = [
     "token_key_ages",
     "verify",
     "versions",
+    "wrapping_key_ages",
 ]

@@ -16,6 +16,7 @@ from cortexctl import durable, tokenfiles
 from cortexctl.deployment import Deployment
 from cortexctl.errors import UsageError
 from cortexctl.keys.rotation import versions
+from cortexctl.tenants import keks, keyrings
 
 Kind = Literal["data", "kek", "root", "node-tokens", "operator-tokens"]
 ISSUERS: dict[Kind, Issuer] = {"node-tokens": "node", "operator-tokens": "operator"}
@@ -97,14 +98,19 @@ def data_key_age(client: Client, tenant: str) -> Aged:
     return Aged("data", tenant, days_since(active[0].activated_at), active[0].seals)
 
 
-def key_ages(client: Client, keyring: Keyring | None, tenants: Iterable[str]) -> list[Aged]:
-    """Return the ages of all keys in use, the root's first. Raises ClientError."""
-    found = [] if keyring is None else [Aged("root", "", days_since(keyring.root_made_at))]
-    for tenant in tenants:
-        found.append(data_key_age(client, tenant))
-        if keyring is not None:
-            found.append(kek_age(keyring, tenant))
-    return found
+def data_key_ages(client: Client, tenants: Iterable[str]) -> list[Aged]:
+    """Return the ages of the active data keys. Raises ClientError."""
+    return [data_key_age(client, tenant) for tenant in tenants]
+
+
+def wrapping_key_ages(deployment: Deployment, tenants: Iterable[str]) -> list[Aged]:
+    """Return the ages of the root key, if there is one, and of the key-encryption keys. Raises Refused."""
+    if deployment.kms is not None:
+        keeper = keks.of(deployment)
+        return [Aged("kek", name, days_since(keeper.made_at(deployment, name))) for name in tenants]
+    keyring = keyrings.newest(deployment)
+    root = Aged("root", "", days_since(keyring.root_made_at))
+    return [root, *(kek_age(keyring, tenant) for tenant in tenants)]
 
 
 def token_key_ages(deployment: Deployment) -> list[Aged]:

@@ -27,15 +27,13 @@ class OwnKey:
 
 def own_keys(deployment: Deployment) -> list[OwnKey]:
     """Return the root key and the keys that sign tokens, of each issuer the oldest first. Raises Refused."""
-    ring = keyrings.newest(deployment)
-    return [
-        OwnKey("root", ring.root_id, "ACTIVE", _days(ring.root_made_at)),
-        *(
-            key
-            for kind, issuer in ISSUERS.items()
-            for key in _signing_keys(kind, tokenfiles.read(deployment, issuer))
-        ),
-    ]
+    found = []
+    if deployment.kms is None:
+        ring = keyrings.newest(deployment)
+        found.append(OwnKey("root", ring.root_id, "ACTIVE", _days(ring.root_made_at)))
+    for kind, issuer in ISSUERS.items():
+        found += _signing_keys(kind, tokenfiles.read(deployment, issuer))
+    return found
 
 
 def _days(made_at: str | None) -> int | None:

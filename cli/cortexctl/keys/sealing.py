@@ -54,6 +54,7 @@ def seal(deployment: Deployment, file: Path, *, told: Callable[[str], None] = la
 
 
 def _wanted(deployment: Deployment, file: Path) -> Deployment:
+    keyrings.check_used(deployment)
     path = str(file.absolute())
     passphrases.read(file)
     before, now = deployment.keyring_passphrase_before, deployment.keyring_passphrase_file

@@ -1,8 +1,8 @@
 """Rotation of what wraps keys: a tenant's key-encryption key, and the root key. No record is sealed anew.
 
-The keyrings come first: every region has the new key before anything is wrapped by it, and the old one leaves
-them last, when no region's database and no backup that is kept needs it. The caller holds the deployment's
-lock; a run that was ended anywhere is finished by the next.
+The keyrings, or AWS KMS, come first: every region has the new key before anything is wrapped by it, and the
+old one is destroyed last, when no region's database and no backup that is kept needs it. The caller holds the
+deployment's lock; a run that was ended anywhere is finished by the next.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cortex_runtime.client import Client, ClientError
 from cortex_runtime.formats.messages import Rewrapped, RewrapRequest, Wrapping
 from cortexctl.deployment import Deployment
-from cortexctl.tenants import keyrings
+from cortexctl.tenants import keks, keyrings
 
 Doors = dict[str, Callable[[], Client]]
 FOLLOW_PATIENCE = 10.0
@@ -70,9 +70,9 @@ def rotate_kek(
     started = time.monotonic()
     newest, begun = _newest(deployment, client, tenant)
     if not begun:
-        keyrings.next_key(deployment, tenant)
+        keks.of(deployment).next_key(deployment, tenant)
         newest += 1
-        told(f"Version {newest} of {tenant}'s key-encryption key is in the keyring of every region.")
+        told(f"Version {newest} of {tenant}'s key-encryption key is in every region.")
     done = client.request(
         "POST", f"/v1/tenants/{tenant}/keys/rewrap", RewrapRequest(kek_version=newest), type=Rewrapped
     )
@@ -98,8 +98,8 @@ def tidy(deployment: Deployment, doors: Doors, tenant: str, newest: int) -> tupl
         kept += [f"region {region} needs version {one}" for one in found.kek_versions if one != newest]
         kept += [f"a backup needs version {one}" for one in found.backups if one != newest]
     if any("does not answer" in reason for reason in kept):
-        needed |= {key.version for key in keyrings.newest(deployment).tenants.get(tenant, [])}
-    change = keyrings.drop_keys(deployment, tenant, needed)
+        needed |= keks.of(deployment).versions(deployment, tenant)
+    change = keks.of(deployment).drop_keys(deployment, tenant, needed)
     return change.generation, tuple(dict.fromkeys(kept))
 
 
@@ -114,7 +114,7 @@ def rotate_root(deployment: Deployment) -> RootRotation:
 def _newest(deployment: Deployment, client: Client, tenant: str) -> tuple[int, bool]:
     """Return the newest version in the keyrings, and whether a run that was ended had begun with it."""
     in_use = client.request("GET", f"/v1/tenants/{tenant}/keys/wrapping", type=Wrapping).kek_versions
-    newest = keyrings.newest_version(deployment, tenant)
+    newest = keks.of(deployment).newest_version(deployment, tenant)
     return newest, in_use != [newest]
 
 

@@ -2,7 +2,7 @@
 
 from cortexctl.tenants.apikeys import api_keys, make_api_key, revoke_api_key
 from cortexctl.tenants.identity import described, remove_identity_provider, set_identity_provider
-from cortexctl.tenants.keyrings import KeyringChange, add_tenant, destroy_tenant
+from cortexctl.tenants.keks import of as keeper_of
 from cortexctl.tenants.leaving import Receipt, offboard, set_legal_hold
 from cortexctl.tenants.onboarding import (
     Onboarded,
@@ -21,18 +21,16 @@ from cortexctl.tenants.tiers import QuotaWish, quota_of, with_wish
 __all__ = [
     "Erasure",
     "ExportedCortex",
-    "KeyringChange",
     "Onboarded",
     "Planned",
     "QuotaWish",
     "Receipt",
-    "add_tenant",
     "api_keys",
     "cortices",
     "described",
-    "destroy_tenant",
     "erase",
     "export",
+    "keeper_of",
     "make_api_key",
     "offboard",
     "onboard",

@@ -20,11 +20,15 @@ from cortexctl.tenants import passphrases
 
 @dataclass(frozen=True, slots=True)
 class KeyringChange:
-    """What a change does: the generation afterwards, whether that is a new one, the copies written."""
+    """What a change does: the generation afterwards, whether that is a new one, the copies written.
+
+    Of keys in AWS KMS: the newest version, its AWS regions, and when AWS destroys what was closed.
+    """
 
     generation: int
     changed: bool
     written: tuple[str, ...]
+    gone_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,9 @@ def drop_keys(deployment: Deployment, tenant: str, kept: Collection[int]) -> Key
 
 def reroot(deployment: Deployment) -> KeyringChange:
     """Give every region's keyring a new root key, which wraps all keys anew. Raises Refused."""
+    check_used(deployment)
     passphrase = passphrases.current(deployment)
-    return _carry_out(_wanted(deployment, lambda newest: newest.rerooted(passphrase)))
+    return _carry_out(_wanted(deployment, lambda keyring: keyring.rerooted(passphrase)))
 
 
 def seal(deployment: Deployment) -> KeyringChange:
@@ -70,7 +75,18 @@ def seal(deployment: Deployment) -> KeyringChange:
 
 def newest(deployment: Deployment) -> Keyring:
     """Return the newest of the regions' keyrings. Raises Refused."""
+    check_used(deployment)
     return _wanted(deployment, lambda keyring: keyring).target
+
+
+def check_used(deployment: Deployment) -> None:
+    """Raise Refused when a deployment has no keyring."""
+    if deployment.kms is not None:
+        raise Refused(
+            f"Deployment {deployment.name!r} has no keyring.",
+            why="AWS KMS keeps its key-encryption keys, and no root key wraps them.",
+            todo="Rotate them by cortexctl key rotate --kek.",
+        )
 
 
 def newest_version(deployment: Deployment, tenant: str) -> int:
@@ -82,6 +98,17 @@ def newest_version(deployment: Deployment, tenant: str) -> int:
             f"The keyring has no usable key of tenant {tenant!r}.", why=f"{error}.",
             todo="Check the name; cortexctl tenant list shows the tenants.",
         ) from error  # fmt: skip
+
+
+def versions(deployment: Deployment, tenant: str) -> set[int]:
+    """Return the versions of a tenant's key-encryption key. Raises Refused."""
+    return {key.version for key in newest(deployment).tenants.get(tenant, [])}
+
+
+def made_at(deployment: Deployment, tenant: str) -> str | None:
+    """Return when a tenant's newest key-encryption key was made, None when nobody knows. Raises Refused."""
+    keys = newest(deployment).tenants.get(tenant, [])
+    return keys[-1].made_at if keys else None
 
 
 def open_(deployment: Deployment, region: str, content: bytes) -> Keyring:

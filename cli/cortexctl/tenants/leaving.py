@@ -25,7 +25,8 @@ from cortexctl import access, audit, credentials, evidence
 from cortexctl.deployment import Deployment
 from cortexctl.errors import ObjectiveMissed
 from cortexctl.evidence import receipts
-from cortexctl.tenants import keyrings, onboarding
+from cortexctl.tenants import keks, onboarding
+from cortexctl.tenants.keyrings import KeyringChange
 
 PATIENCE = 90.0
 POLL = 1.0
@@ -43,6 +44,7 @@ class Receipt:
     rows_removed: int
     nodes: dict[str, dict[str, int]]
     opened_versions: int
+    keys: str
     proof: AuditInclusion
     backups: str = (
         "What they have of the tenant is sealed by keys that are destroyed; they end with their retention."
@@ -67,8 +69,8 @@ def offboard(
     before = onboarding.show(client, tenant)
     client.request("POST", f"/v1/tenants/{tenant}/leave", type=Tenant)
     told(f"Tenant {tenant} is shut out.")
-    change = keyrings.destroy_tenant(deployment, tenant)
-    told(f"Its keys are destroyed in all regions (keyring generation {change.generation}).")
+    change = keks.of(deployment).destroy_tenant(deployment, tenant)
+    told(f"Its keys are {_end_of(change)}.")
     removed = 0
     while progress := client.request("POST", f"/v1/tenants/{tenant}/purge", type=PurgeProgress).removed:
         removed += progress
@@ -79,6 +81,7 @@ def offboard(
         tenant=tenant, deployment=deployment.id, left_at=datetime.now(UTC).isoformat(timespec="seconds"),
         concepts_before=before.usage.concepts, keyring_generation=change.generation, rows_removed=removed,
         nodes={each.node: each.parts for each in nodes}, opened_versions=sum(len(n.opens) for n in nodes),
+        keys=_end_of(change),
         proof=_proof(client, tenant),
     )  # fmt: skip
     name = f"{tenant}-{receipt.left_at.replace(':', '').replace('+0000', 'Z')}"
@@ -91,6 +94,13 @@ def _proof(client: Client, tenant: str) -> AuditInclusion:
     wanted = audit.Filter(tenant=tenant, action=receipts.LAST_STEP, result="done", limit=1)
     (event,) = audit.trail(client, wanted)
     return audit.inclusion(client, event.id)
+
+
+def _end_of(change: KeyringChange) -> str:
+    if change.gone_at is None:
+        return f"destroyed in all regions (keyring generation {change.generation})"
+    regions = ", ".join(change.written)
+    return f"closed at once in AWS KMS ({regions}), which destroys the last of them on {change.gone_at}"
 
 
 def _await_nothing_left(deployment: Deployment, tenant: str) -> list[Residue]:

@@ -8,7 +8,7 @@ from cortex_runtime.client import Client
 from cortex_runtime.formats.messages import OnboardRequest, OnboardResponse, Quota, QuotaRequest, Tenant
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
-from cortexctl.tenants.keyrings import planned
+from cortexctl.tenants import keks
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def show(client: Client, tenant: str) -> Tenant:
 
 def preview(deployment: Deployment, client: Client, tenant: str) -> Planned:
     """Return what onboarding would do. Raises Refused and ClientError."""
-    change = planned(deployment, tenant)
+    change = keks.of(deployment).planned(deployment, tenant)
     exists = any(one.tenant == tenant for one in show_all(client))
     return Planned(tenant, not exists, change.changed, change.generation, change.written)
 

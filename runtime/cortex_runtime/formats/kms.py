@@ -7,9 +7,21 @@ version is the newest. The tags say whose it is, since names with hyphens can be
 from __future__ import annotations
 
 import re
+from typing import Any
 
 DEPLOYMENT_TAG, TENANT_TAG = "cortexkg:deployment", "cortexkg:tenant"
 _VERSION = re.compile(r"/v([1-9][0-9]{0,8})\Z")
+
+
+def session(credentials_file: str | None = None) -> Any:
+    """Return a session of boto3: with the credentials of a file in AWS' form, else those that boto3 finds."""
+    import boto3  # noqa: PLC0415 - it takes its time to load
+    import botocore.session  # noqa: PLC0415
+
+    core = botocore.session.Session()
+    if credentials_file is not None:
+        core.set_config_variable("credentials_file", credentials_file)
+    return boto3.Session(botocore_session=core)
 
 
 def alias(deployment: str, tenant: str, version: int | None = None) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from cortex_runtime.formats.keyring import KeyringError
-from cortex_runtime.formats.kms import alias, context, version_in
+from cortex_runtime.formats.kms import alias, context, session, version_in
 from cortex_runtime.security.envelope import CannotOpen
 
 TIMEOUT = 3.0
 ATTEMPTS = 3
 CONNECTIONS = 16
 _NOT_WRAPPED = ("InvalidCiphertextException", "IncorrectKeyException")
+_NOT_LET_IN = (
+    "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId",
+    "InvalidSignatureException", "AccessDeniedException",
+)  # fmt: skip
 
 
 class Kms:
@@ -19,9 +25,10 @@ class Kms:
 
     is_quick = False
 
-    def __init__(self, deployment: str, region: str, endpoint: str | None = None, client: Any = None) -> None:
-        self._deployment = deployment
-        self._client = client or _client(region, endpoint)
+    def __init__(self, deployment: str, make_client: Callable[[], Any]) -> None:
+        self._deployment, self._make_client = deployment, make_client
+        self._client: Any = None
+        self._making = threading.Lock()
 
     def newest(self, tenant: str) -> int:
         """Return the newest version of a tenant's key. Raises KeyringError."""
@@ -59,26 +66,37 @@ class Kms:
         return version, key_id
 
     def _call(self, tenant: str, what: str, **parameters: Any) -> dict[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see security.providers
+        from botocore.exceptions import (  # noqa: PLC0415 - see security.providers
+            BotoCoreError,
+            ClientError,
+            NoCredentialsError,
+        )
 
         try:
-            done: dict[str, Any] = getattr(self._client, what)(**parameters)
+            with self._making:
+                client = self._client = self._client or self._make_client()
+            done: dict[str, Any] = getattr(client, what)(**parameters)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code in _NOT_WRAPPED:
                 raise CannotOpen from None
+            if code in _NOT_LET_IN:
+                self._client = None  # the next call looks for other credentials
             raise KeyringError(f"KMS refuses {what} of tenant {tenant}: {error}") from error
         except BotoCoreError as error:
+            if isinstance(error, NoCredentialsError):
+                self._client = None
             raise KeyringError(f"KMS does not answer {what} of tenant {tenant}: {error}") from error
         return done
 
 
-def _client(region: str, endpoint: str | None) -> Any:
-    import boto3  # noqa: PLC0415
+def client(region: str, endpoint: str | None, credentials_file: str | None) -> Any:
+    """Return boto3's client of KMS, which gives up after some seconds."""
     from botocore.config import Config  # noqa: PLC0415
 
     limits = Config(
         connect_timeout=TIMEOUT, read_timeout=TIMEOUT, max_pool_connections=CONNECTIONS,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
     )  # fmt: skip
-    return boto3.client("kms", region_name=region, endpoint_url=endpoint, config=limits)
+    account = session(credentials_file)
+    return account.client("kms", region_name=region, endpoint_url=endpoint, config=limits)

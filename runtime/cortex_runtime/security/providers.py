@@ -3,11 +3,14 @@
 file:///var/lib/keyring.json                       a keyring file of this machine
 file:///var/lib/keyring.json?passphrase=/a/file    … that a passphrase may seal; may be given twice
 kms://eu-west-1                                    AWS KMS of a region; credentials as boto3 finds them
-kms://eu-west-1?endpoint=https://host:4566
+kms://eu-west-1?endpoint=https://host:4566&credentials=/a/file&owner=default-1a2b
+                                                   … elsewhere; with the credentials of a file in AWS' form;
+                                                   with the keys of this owner instead of the deployment
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -52,6 +55,10 @@ def open_provider(url: str, deployment: str) -> KekProvider:
     query = parse_qs(parts.query)
     if parts.scheme == "file":
         return KeyringFile(Path(unquote(parts.path)), tuple(map(Path, query.get("passphrase", ()))))
-    from cortex_runtime.security.kms import Kms  # noqa: PLC0415 - boto3 takes its time to load
+    from cortex_runtime.security.kms import Kms, client  # noqa: PLC0415 - boto3 takes its time to load
 
-    return Kms(deployment, parts.netloc, query.get("endpoint", [None])[0])
+    endpoint, credentials, owner = (
+        query.get(name, [default])[0]
+        for name, default in (("endpoint", None), ("credentials", None), ("owner", deployment))
+    )
+    return Kms(owner or deployment, partial(client, parts.netloc, endpoint, credentials))

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from cortex_runtime.changelog.database import about
 from cortex_runtime.formats import tokens
 from cortex_runtime.formats.framing import framed
-from cortex_runtime.formats.messages import LoginRequest, LoginResponse, OidcLoginRequest, Session, encode
+from cortex_runtime.formats.messages import (
+    LoginProvider,
+    LoginRequest,
+    LoginResponse,
+    OidcLoginRequest,
+    Session,
+    encode,
+)
 from cortex_runtime.formats.tokens import Claims
 from cortex_runtime.security.apikeys import api_key_hash
 from cortex_runtime.security.directory import ApiKey, TenantEntry
@@ -65,6 +72,18 @@ async def login_oidc(service: Service, request: Request) -> bytes:
     who = framed("person", entry.identity.issuer, person.subject)
     subject = hmac.digest(service.directory.index_key(entry.name), who, "sha256")[:8].hex()
     return _begin(service, entry, f"person:{subject}", person.role)
+
+
+async def show_provider(service: Service, request: Request) -> bytes:
+    """Return where a tenant's people log in. Tenants without a provider and unknown ones look alike."""
+    name = request.query.get("tenant", "")
+    entry = service.directory.tenants.get(name)
+    if (entry is None or entry.identity is None) and await service.renew_directory():
+        entry = service.directory.tenants.get(name)
+    if entry is None or entry.state != "active" or entry.identity is None:
+        raise RequestError("not_found", "There is no identity provider of such a tenant.")
+    found = entry.identity
+    return encode(LoginProvider(issuer=found.issuer, client_id=found.client_id, ca=found.ca))
 
 
 async def show_session(service: Service, request: Request) -> bytes:  # noqa: ARG001

@@ -146,6 +146,8 @@ def _of_anybody() -> list[Route]:
         Route("POST", "/v1/login/oidc", public, "login.oidc", access.login_oidc,
               "Exchange an ID token of the tenant's identity provider for a token",
               takes=m.OidcLoginRequest, gives=m.LoginResponse),
+        Route("GET", "/v1/login/oidc", public, "login.provider", access.show_provider,
+              "Where a tenant's people log in", gives=m.LoginProvider, query=("tenant",)),
         Route("GET", "/v1/openapi.json", public, "openapi", _openapi, "This document", audited=False),
     ]  # fmt: skip
 

@@ -55,7 +55,7 @@ async def onboard(service: Service, request: Request) -> bytes:
         _, wrapped, check_value = await asyncio.to_thread(service.directory.make_data_key, wanted.tenant, 1)
     except KeyringError as error:
         raise RequestError(
-            "conflict", f"The keyring of region {service.config.region} has no key of {wanted.tenant}."
+            "conflict", f"Region {service.config.region} has no usable key of {wanted.tenant}: {error}."
         ) from error
     async with about(service.primary, CALL_TIMEOUT, wanted.tenant) as connection:
         cursor = await connection.execute(

@@ -10,16 +10,17 @@ import msgspec
 import pytest
 
 from cortex_runtime.formats.keyring import Keyring, KeyringError, new_keyring, parse
-from cortexctl import durable, tenants
+from cortexctl import durable
 from cortexctl.deployment import Deployment
 from cortexctl.errors import Refused
+from cortexctl.tenants import keyrings
 
 
 def files(deployment: Deployment) -> list[Path]:
     return [region.directory / "secrets" / "keyring.json" for region in deployment.regions]
 
 
-def keyrings(deployment: Deployment) -> list[Keyring]:
+def copies(deployment: Deployment) -> list[Keyring]:
     return [parse(path.read_bytes()) for path in files(deployment)]
 
 
@@ -40,8 +41,8 @@ def ended_after(monkeypatch: pytest.MonkeyPatch, survivors: int) -> Iterator[Non
 
 
 def test_every_region_gets_the_same_key_of_the_next_generation(deployment: Deployment) -> None:
-    change = tenants.add_tenant(deployment, "acme")
-    first, second, third = keyrings(deployment)
+    change = keyrings.add_tenant(deployment, "acme")
+    first, second, third = copies(deployment)
     assert first == second == third
     assert (first.generation, change.generation, change.changed) == (2, 2, True)
     assert change.written == ("eu-west", "us-east", "ap-south")
@@ -50,11 +51,11 @@ def test_every_region_gets_the_same_key_of_the_next_generation(deployment: Deplo
 
 
 def test_adding_a_tenant_again_changes_nothing(deployment: Deployment) -> None:
-    tenants.add_tenant(deployment, "acme")
-    before = keyrings(deployment)
-    change = tenants.add_tenant(deployment, "acme")
+    keyrings.add_tenant(deployment, "acme")
+    before = copies(deployment)
+    change = keyrings.add_tenant(deployment, "acme")
     assert (change.generation, change.changed, change.written) == (2, False, ())
-    assert keyrings(deployment) == before
+    assert copies(deployment) == before
 
 
 @pytest.mark.parametrize("survivors", [1, 2])
@@ -62,24 +63,24 @@ def test_a_run_ended_between_two_regions_is_finished_by_the_next(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, survivors: int
 ) -> None:
     with ended_after(monkeypatch, survivors):
-        tenants.add_tenant(deployment, "acme")
-    key = max(keyrings(deployment), key=lambda keyring: keyring.generation).tenant_key("acme")
-    change = tenants.add_tenant(deployment, "acme")
+        keyrings.add_tenant(deployment, "acme")
+    key = max(copies(deployment), key=lambda keyring: keyring.generation).tenant_key("acme")
+    change = keyrings.add_tenant(deployment, "acme")
     assert not change.changed
     assert len(change.written) == 3 - survivors
-    assert {keyring.tenant_key("acme") for keyring in keyrings(deployment)} == {key}
+    assert {keyring.tenant_key("acme") for keyring in copies(deployment)} == {key}
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty"])
 def test_a_region_without_a_whole_copy_gets_one(deployment: Deployment, damage: str) -> None:
-    tenants.add_tenant(deployment, "acme")
+    keyrings.add_tenant(deployment, "acme")
     path = files(deployment)[0]
     content = path.read_bytes()
     path.unlink()
     if damage != "missing":
         path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
-    assert tenants.add_tenant(deployment, "globex").written == ("eu-west", "us-east", "ap-south")
-    first, second, third = keyrings(deployment)
+    assert keyrings.add_tenant(deployment, "globex").written == ("eu-west", "us-east", "ap-south")
+    first, second, third = copies(deployment)
     assert first == second == third
     assert set(first.tenants) == {"acme", "globex"}
 
@@ -88,7 +89,7 @@ def test_without_any_whole_copy_it_is_refused(deployment: Deployment) -> None:
     for path in files(deployment):
         path.write_bytes(b"{}")
     with pytest.raises(Refused, match="No region"):
-        tenants.add_tenant(deployment, "acme")
+        keyrings.add_tenant(deployment, "acme")
 
 
 def test_two_roots_are_refused_and_nothing_is_written(deployment: Deployment) -> None:
@@ -96,7 +97,7 @@ def test_two_roots_are_refused_and_nothing_is_written(deployment: Deployment) ->
     path.write_bytes(new_keyring())
     before = [file.read_bytes() for file in files(deployment)]
     with pytest.raises(Refused, match="contradict"):
-        tenants.add_tenant(deployment, "acme")
+        keyrings.add_tenant(deployment, "acme")
     assert [file.read_bytes() for file in files(deployment)] == before
 
 
@@ -104,17 +105,17 @@ def test_two_roots_are_refused_and_nothing_is_written(deployment: Deployment) ->
 def test_a_replaced_keyring_stays_readable_for_the_account_of_the_nodes(deployment: Deployment) -> None:
     for path in files(deployment):
         os.chown(path, 12345, 12345)
-    tenants.add_tenant(deployment, "acme")
+    keyrings.add_tenant(deployment, "acme")
     assert {(path.stat().st_uid, path.stat().st_gid) for path in files(deployment)} == {(12345, 12345)}
 
 
 def test_a_destroyed_tenants_key_opens_by_no_copy_of_any_time(deployment: Deployment) -> None:
-    tenants.add_tenant(deployment, "acme")
-    tenants.add_tenant(deployment, "other")
-    stolen, key = keyrings(deployment)[0], keyrings(deployment)[0].tenant_key("other")
-    change = tenants.destroy_tenant(deployment, "acme")
+    keyrings.add_tenant(deployment, "acme")
+    keyrings.add_tenant(deployment, "other")
+    stolen, key = copies(deployment)[0], copies(deployment)[0].tenant_key("other")
+    change = keyrings.destroy_tenant(deployment, "acme")
     assert change.written == ("eu-west", "us-east", "ap-south")
-    for keyring in keyrings(deployment):
+    for keyring in copies(deployment):
         assert "acme" not in keyring.tenants
         assert keyring.tenant_key("other") == key
         assert keyring.root_key != stolen.root_key
@@ -122,7 +123,7 @@ def test_a_destroyed_tenants_key_opens_by_no_copy_of_any_time(deployment: Deploy
         mixed = msgspec.structs.replace(stolen, tenants=keyring.tenants)
         with pytest.raises(KeyringError):
             mixed.tenant_key("other")
-    again = tenants.destroy_tenant(deployment, "acme")
+    again = keyrings.destroy_tenant(deployment, "acme")
     assert (again.changed, again.written) == (False, ())
 
 
@@ -130,14 +131,14 @@ def test_a_destroyed_tenants_key_opens_by_no_copy_of_any_time(deployment: Deploy
 def test_a_destruction_ended_between_two_regions_is_finished_by_the_next(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, survivors: int
 ) -> None:
-    tenants.add_tenant(deployment, "acme")
-    tenants.add_tenant(deployment, "other")
+    keyrings.add_tenant(deployment, "acme")
+    keyrings.add_tenant(deployment, "other")
     with ended_after(monkeypatch, survivors):
-        tenants.destroy_tenant(deployment, "acme")
-    assert tenants.destroy_tenant(deployment, "acme").generation == 4
-    assert [sorted(keyring.tenants) for keyring in keyrings(deployment)] == [["other"]] * 3
-    tenants.add_tenant(deployment, "third")
-    assert len({keyring.root_id for keyring in keyrings(deployment)}) == 1
+        keyrings.destroy_tenant(deployment, "acme")
+    assert keyrings.destroy_tenant(deployment, "acme").generation == 4
+    assert [sorted(keyring.tenants) for keyring in copies(deployment)] == [["other"]] * 3
+    keyrings.add_tenant(deployment, "third")
+    assert len({keyring.root_id for keyring in copies(deployment)}) == 1
 
 
 def test_what_was_kept_of_a_sealed_keyring_needs_the_passphrase_of_then() -> None:
@@ -158,14 +159,14 @@ def test_what_was_kept_of_a_sealed_keyring_needs_the_passphrase_of_then() -> Non
 
 
 def test_what_a_killed_run_left_of_a_keyring_goes_with_the_next_change(deployment: Deployment) -> None:
-    tenants.add_tenant(deployment, "acme")
+    keyrings.add_tenant(deployment, "acme")
     left = [path.with_name(f".keyring.json.{n}") for n, path in enumerate(files(deployment))]
     for path, left_over in zip(files(deployment), left, strict=True):
         left_over.write_bytes(path.read_bytes())
         path.with_name("keyring.json.mine").write_bytes(b"another's")
-    tenants.destroy_tenant(deployment, "acme")
+    keyrings.destroy_tenant(deployment, "acme")
     assert not any(path.exists() for path in left)
     left[0].write_bytes(b"of a run that was killed after that")
-    assert not tenants.destroy_tenant(deployment, "acme").changed  # once more is as good as once
+    assert not keyrings.destroy_tenant(deployment, "acme").changed  # once more is as good as once
     assert not left[0].exists()
     assert all(path.with_name("keyring.json.mine").exists() for path in files(deployment))

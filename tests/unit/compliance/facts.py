@@ -56,7 +56,15 @@ def forged(kept: Kept) -> Kept:
 
 
 # Keys
-AGES = Ages(Policy(), [Aged("root", "", 10.0), Aged("data", "acme", 89.0, 7), Aged("kek", "acme", 364.0)])
+AGES = Ages(
+    Policy(),
+    [
+        Aged("root", "", 10.0),
+        Aged("data", "acme", 89.0, 7),
+        Aged("kek", "acme", 364.0),
+        Aged("operator-tokens", "", 89.0),
+    ],
+)
 VERSION = KeyVersion(
     version=2, state="ACTIVE", kek_version=1, created_at=ago(3), activated_at=ago(3),
     proven=["eu-west", "us-east"], concepts=1, rows=1, seals=1,
@@ -78,7 +86,7 @@ ROLES = {
 }
 CREDENTIAL = Credential("operator/token-keys.json", 0o600, is_ours=True, age=100.0)
 TABLES = ["tenant", "tenant_quota", "api_key", "identity_provider", "shown_once", "denied", "data_key",
-          "key_proof"]  # fmt: skip
+          "key_proof", "audit_segment", "audit_tree", "audit_subtree", "audit_checkpoint"]  # fmt: skip
 DATABASE = DatabaseEvidence(
     tables=[TableSecurity(table=name, enabled=True, forced=True, policies=1) for name in TABLES],
     role=DatabaseRole(name="cortex", superuser=False, bypasses=False, owned=0),
@@ -166,6 +174,7 @@ CASES: dict[str, tuple[Any, list[Any]]] = {
     "keys-young": (AGES, [
         replace(AGES, keys=[Aged("data", "acme", 90.0)]),
         replace(AGES, keys=[Aged("kek", "acme", 365.0)]),
+        replace(AGES, keys=[Aged("node-tokens", "", 90.0)]),
         replace(AGES, keys=[Aged("root", "", None)]),
         replace(AGES, keys=[Aged("data", "acme", 1.0, 1 << 31)]),
         replace(AGES, schedule=Policy(data=30)),  # the deployment's own schedule is shorter

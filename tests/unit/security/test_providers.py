@@ -26,7 +26,8 @@ from cortex_runtime.security.keyring import KeyringFile
 from cortex_runtime.security.kms import Kms
 from cortex_runtime.security.openedkeys import KEPT
 from cortex_runtime.security.providers import KekProvider, check, open_provider
-from cortexctl.keys import kms as making
+from cortexctl.tenants import kms as making
+from unit.server import amazon
 
 KEY = bytes(range(32))
 PLACE = Place("acme", "concept", b"r" * 16, version=3)
@@ -36,17 +37,18 @@ PLACE = Place("acme", "concept", b"r" * 16, version=3)
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    amazon.mend()
     with mock_aws():
         client = boto3.client("kms", region_name="eu-west-1")
         for tenant in ("acme", "other"):
-            making.ensure_key(client, "trial", tenant)
+            making.ensure_key({"eu-west-1": client}, "trial", tenant)
         yield client
 
 
 @pytest.fixture(params=["file", "kms"])
 def provider(request: pytest.FixtureRequest, tmp_path: Path) -> KekProvider:
     if request.param == "kms":
-        return Kms("trial", "eu-west-1", client=request.getfixturevalue("aws"))
+        return Kms("trial", lambda: request.getfixturevalue("aws"))
     path = tmp_path / "keyring.json"
     path.write_bytes(parse(new_keyring()).with_tenant("acme").with_tenant("other").to_bytes())
     return open_provider(path.as_uri(), "trial")
@@ -78,9 +80,9 @@ def test_there_is_no_key_of_a_stranger_nor_of_a_version_that_is_not_there(provid
 
 
 def test_a_next_version_in_kms_wraps_and_the_one_before_still_unwraps(aws: Any) -> None:
-    provider = Kms("trial", "eu-west-1", client=aws)
+    provider = Kms("trial", lambda: aws)
     _, wrapped = provider.wrap("acme", "data-key", 1, KEY)
-    assert making.next_key(aws, "trial", "acme") == 2
+    assert making.next_key({"eu-west-1": aws}, "trial", "acme") == 2
     assert provider.newest("acme") == 2
     assert provider.wrap("acme", "data-key", 2, KEY)[0] == 2
     assert provider.unwrap("acme", "data-key", 1, 1, wrapped) == KEY
@@ -88,25 +90,26 @@ def test_a_next_version_in_kms_wraps_and_the_one_before_still_unwraps(aws: Any) 
 
 def test_making_a_key_in_kms_again_changes_nothing(aws: Any) -> None:
     before = aws.describe_key(KeyId=alias("trial", "acme"))["KeyMetadata"]["KeyId"]
-    assert making.ensure_key(aws, "trial", "acme") == before
+    assert making.ensure_key({"eu-west-1": aws}, "trial", "acme") == 1
+    assert aws.describe_key(KeyId=alias("trial", "acme"))["KeyMetadata"]["KeyId"] == before
     assert len(aws.list_keys()["Keys"]) == 2
 
 
 def test_a_key_of_another_deployment_of_a_like_name_is_not_taken(aws: Any) -> None:
-    making.ensure_key(aws, "a", "b-c")
+    making.ensure_key({"eu-west-1": aws}, "a", "b-c")
     with pytest.raises(KeyringError, match="of deployment a and tenant b-c"):
-        making.ensure_key(aws, "a-b", "c")
+        making.ensure_key({"eu-west-1": aws}, "a-b", "c")
 
 
 def test_a_shredded_tenants_keys_in_kms_are_closed_at_once_and_gone_in_days(aws: Any) -> None:
-    making.next_key(aws, "trial", "acme")
-    closed = making.schedule_deletion(aws, "trial", "acme", days=7)
+    making.next_key({"eu-west-1": aws}, "trial", "acme")
+    closed = making.close({"eu-west-1": aws}, "trial", "acme", days=7)
     assert sorted(each.version for each in closed) == [1, 2]
     for each in closed:
         assert aws.describe_key(KeyId=each.key_id)["KeyMetadata"]["KeyState"] == "PendingDeletion"
-    assert making.schedule_deletion(aws, "trial", "acme", days=7) == closed
+    assert making.close({"eu-west-1": aws}, "trial", "acme", days=7) == closed
     with pytest.raises(ValueError, match="7 to 30"):
-        making.schedule_deletion(aws, "trial", "other", days=3)
+        making.close({"eu-west-1": aws}, "trial", "other", days=3)
 
 
 class Flaky:
@@ -140,7 +143,7 @@ def directory_of(provider: Any, clock: Any) -> Directory:
 
 def test_with_kms_down_open_keys_serve_for_an_hour_and_then_no_more(aws: Any) -> None:
     now = [0.0]
-    kms = Flaky(Kms("trial", "eu-west-1", client=aws))
+    kms = Flaky(Kms("trial", lambda: aws))
     directory = directory_of(kms, lambda: now[0])
     with pytest.raises(KeyringError, match="not open here"):  # never fetched while a request waits
         directory.seal(PLACE, b"text")
@@ -167,7 +170,7 @@ def test_with_kms_down_open_keys_serve_for_an_hour_and_then_no_more(aws: Any) ->
 
 
 def test_kms_that_does_not_answer_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, aws: Any) -> None:
-    provider = Kms("trial", "eu-west-1", client=aws)
+    provider = Kms("trial", lambda: aws)
 
     def down(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="https://kms")
@@ -179,7 +182,7 @@ def test_kms_that_does_not_answer_is_a_clear_error(monkeypatch: pytest.MonkeyPat
 
 def test_a_key_that_kms_has_closed_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, aws: Any) -> None:
     """AWS answers so of a key that is to be deleted; moto decrypts by it all the same."""
-    provider = Kms("trial", "eu-west-1", client=aws)
+    provider = Kms("trial", lambda: aws)
     _, wrapped = provider.wrap("acme", "data-key", 1, KEY)
 
     def closed(**_: Any) -> None:

@@ -1,8 +1,11 @@
-"""An OpenID Connect provider on this machine: discovery, keys, and tokens as a test wants them."""
+"""An OpenID Connect provider on this machine: discovery, keys, logins, and tokens as a test wants them."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import secrets
 import ssl
 import threading
 import time
@@ -12,6 +15,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
@@ -38,6 +42,8 @@ class Provider:
         self.key: RSAKey | ECKey = _first_key()
         self.keys: list[RSAKey | ECKey] = [self.key]
         self.fetched, self.down = 0, False
+        self.asked: dict[str, dict[str, str]] = {}  # what a login asked for, by the code that it was given
+        self.changed: dict[str, Any] = {}  # how the ID tokens of logins differ from good ones
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(directory / "provider.pem")
@@ -75,9 +81,33 @@ class Provider:
             self._server.shutdown()
             self._server.server_close()
 
+    def authorize(self, address: str) -> dict[str, str]:
+        """Log a person in whom a browser brought to this address; return what it is sent back with."""
+        asked = dict(parse_qsl(urlsplit(address).query))
+        assert address.startswith(f"{self.issuer}/authorize?")
+        assert (asked["response_type"], asked["client_id"]) == ("code", CLIENT)
+        assert asked["code_challenge_method"] == "S256" and "openid" in asked["scope"].split()
+        code = secrets.token_hex(8)
+        self.asked[code] = asked
+        return {"redirect_uri": asked["redirect_uri"], "state": asked["state"], "code": code}
+
+    def exchange(self, form: dict[str, str]) -> dict[str, Any] | None:
+        """Return the tokens for a code, once and for whoever has the verifier alone."""
+        asked = self.asked.pop(form["code"], None)
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if asked is None or (asked["code_challenge"], asked["redirect_uri"]) != (
+            challenge,
+            form["redirect_uri"],
+        ):
+            return None
+        token = self.token(**{"nonce": asked["nonce"], **self.changed})
+        return {"access_token": "unused", "token_type": "Bearer", "id_token": token}
+
     def _answer(self, path: str) -> dict[str, Any] | None:
         if path == "/.well-known/openid-configuration":
-            return {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
+            places = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
+            return {"issuer": self.issuer, **{k: f"{self.issuer}/{v}" for k, v in places.items()}}
         if path == "/keys":
             self.fetched += 1
             return {"keys": [key.as_dict(private=False) for key in self.keys]}
@@ -88,7 +118,13 @@ class Provider:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                found = None if provider.down else provider._answer(self.path)
+                self.answer(None if provider.down else provider._answer(self.path))
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["content-length"])).decode()
+                self.answer(None if provider.down else provider.exchange(dict(parse_qsl(content))))
+
+            def answer(self, found: dict[str, Any] | None) -> None:
                 content = json.dumps(found).encode()
                 self.send_response(500 if found is None else 200)
                 self.send_header("content-length", str(len(content)))

@@ -23,7 +23,8 @@ CHECKS: dict[str, Check[Any, Any]] = {
         lambda source: source.opened, keys.opens, NO_TENANTS,
     ),
     "keyring-sealed": Check(
-        Bounds, "the keyring's file in every region", lambda source: source.keyring_files, keys.sealed
+        Bounds, "the keyring's file in every region", lambda source: source.keyring_files, keys.sealed,
+        "AWS KMS has the keys.",
     ),
     "api-keys": Check(
         access.ApiKeyBounds, "all API keys (cortexctl api-key list), and their last use in the audit log",

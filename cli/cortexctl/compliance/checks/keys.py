@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cortex_runtime.formats.messages import KeyVersion, LedgerEntry, Verified
 from cortexctl.compliance.finding import Bounds, Item, told_age
 from cortexctl.keys import Aged, Policy
-from cortexctl.keys.ages import MOST_SEALS
+from cortexctl.keys.ages import MOST_SEALS, Kind
 
 
 class AgeBounds(Bounds, frozen=True, kw_only=True):
@@ -18,6 +18,12 @@ class AgeBounds(Bounds, frozen=True, kw_only=True):
     data: int
     kek: int
     root: int
+    tokens: int
+
+    def limit(self, kind: Kind) -> timedelta:
+        """Return the age that a key of a kind must not reach."""
+        days = {"data": self.data, "kek": self.kek, "root": self.root}
+        return timedelta(days=days.get(kind, self.tokens))
 
 
 class ProofBounds(Bounds, frozen=True, kw_only=True):
@@ -53,16 +59,16 @@ class KeyringFile:
 
 def ages(found: Ages, bounds: AgeBounds, now: datetime) -> list[Item]:  # noqa: ARG001
     """Each key is younger than the schedule and the bound say, and has not sealed too often."""
-    most, items = asdict(found.schedule), []
+    items = []
     for key in found.keys:
-        limit = min(most[key.kind], getattr(bounds, key.kind))
+        limit = min(found.schedule.limit(key.kind), bounds.limit(key.kind))
         seals = f", {key.seals} seals" if key.kind == "data" else ""
         items.append(
             Item(
                 subject=f"{key.kind} key of {key.tenant}" if key.tenant else f"{key.kind} key",
                 observed=told_age(key.age) + seals,
-                bound=f"less than {limit} days" + (f", {MOST_SEALS} seals" if seals else ""),
-                ok=not key.is_older(timedelta(days=limit)) and key.seals < MOST_SEALS,
+                bound=f"less than {limit.days} days" + (f", {MOST_SEALS} seals" if seals else ""),
+                ok=not key.is_older(limit) and key.seals < MOST_SEALS,
             )
         )
     return items

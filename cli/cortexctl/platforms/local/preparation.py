@@ -91,13 +91,14 @@ def _write_certificates(authorities: Authorities, region: Region) -> None:
         certificates.ensure(authorities.of(identity), directory, identity)
 
 
-def _write_secrets(deployment: Deployment, region: Region, keyring: bytes) -> None:
+def _write_secrets(deployment: Deployment, region: Region, keyring: bytes | None) -> None:
     directory = region.directory / "secrets"
     for issuer in tokenfiles.ISSUERS:
         tokenfiles.copy(region, tokenfiles.read(deployment, issuer))
     for name in (f"{CHECKPOINTS}.key", f"{CHECKPOINTS}.pub"):
         durable.update(directory / name, (deployment.directory / "secrets" / name).read_bytes())
-    durable.update(directory / "keyring.json", keyring)
+    if keyring is not None:
+        durable.update(directory / "keyring.json", keyring)
     passphrases.link(deployment, region)
     known = passwords(deployment)
     for role in ("postgres", "cortex"):
@@ -121,8 +122,13 @@ def _ensure_signing_key(directory: Path, name: str) -> None:
     durable.update(public, pem)
 
 
-def _keyring(deployment: Deployment) -> bytes:
-    """Return the newest of the regions' keyrings; a new one only when there are no data yet."""
+def _keyring(deployment: Deployment) -> bytes | None:
+    """Return the newest of the regions' keyrings; a new one only when there are no data yet.
+
+    None when AWS KMS has the keys.
+    """
+    if deployment.kms is not None:
+        return None
     found = list(_keyrings(deployment))
     if found:
         newest, passphrase = max(found, key=lambda one: one.generation), passphrases.current(deployment)

@@ -141,9 +141,8 @@ def _exclusive(deployment: Deployment, name: str) -> Iterator[None]:
 
 def _prepare(deployment: Deployment, region: Region) -> None:
     wanted = [region.directory / part for part in ("log", "snapshots", "objects")]
-    secrets = (
-        "keyring.json", "token-keys.json", "operator-keys.json", "checkpoint-signing.key", "cortex.pgpass",
-    )  # fmt: skip
+    secrets = ["token-keys.json", "operator-keys.json", "checkpoint-signing.key", "cortex.pgpass"]
+    secrets += ["keyring.json"] if deployment.kms is None else []
     wanted += [region.directory / "secrets" / name for name in secrets]
     wanted += [region.directory / "certs" / identity.file for identity in identities.of_region(region)]
     if all(path.exists() for path in wanted):
@@ -202,7 +201,7 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
             "operator": str(secrets / "operator-keys.json"),
         },
         "rbac": str(here / "rbac.yaml"),
-        "keys": _keys_url(secrets),
+        "keys": _keys_url(deployment, region, secrets),
         "checkpoint_key": str(secrets / "checkpoint-signing.key"),
         "log": str(here / "log" / f"{node.name}.log"),
         "snapshots": str(here / "snapshots" / node.name),
@@ -210,7 +209,11 @@ def node_configuration(deployment: Deployment, region: Region, node: Node) -> di
     }
 
 
-def _keys_url(secrets: Path) -> str:
+def _keys_url(deployment: Deployment, region: Region, secrets: Path) -> str:
+    if deployment.kms is not None:
+        place = deployment.kms
+        query = {"owner": deployment.id, "endpoint": place.endpoint, "credentials": place.credentials_file}
+        return f"kms://{place.regions[region.name]}?{urlencode({k: v for k, v in query.items() if v})}"
     passphrases = [("passphrase", str(secrets / name)) for name in PASSPHRASES]
     return f"{(secrets / 'keyring.json').as_uri()}?{urlencode(passphrases)}"
 

@@ -4,7 +4,13 @@ The OpenAPI document is generated from these types, the server decodes into them
 returns them, so that the three cannot disagree. Unknown fields are refused.
 """
 
-from cortex_runtime.formats.messages.access import LoginRequest, LoginResponse, OidcLoginRequest, Session
+from cortex_runtime.formats.messages.access import (
+    LoginProvider,
+    LoginRequest,
+    LoginResponse,
+    OidcLoginRequest,
+    Session,
+)
 from cortex_runtime.formats.messages.audit import (
     AuditConsistency,
     AuditEvent,
@@ -128,6 +134,7 @@ __all__ = [
     "KeyVersion",
     "LedgerEntry",
     "LegalHoldRequest",
+    "LoginProvider",
     "LoginRequest",
     "LoginResponse",
     "Match",

@@ -25,6 +25,14 @@ class OidcLoginRequest(Message, frozen=True, kw_only=True):
     nonce: Annotated[str, Meta(min_length=16, max_length=256)]
 
 
+class LoginProvider(Message, frozen=True, kw_only=True):
+    """Where a tenant's people log in: the provider's issuer, our client there, the PEM of its CA if any."""
+
+    issuer: str
+    client_id: str
+    ca: str
+
+
 class LoginResponse(Message, frozen=True, kw_only=True):
     """A bearer token, bound to tenant and session. `expires_in` is in seconds."""
 
