@@ -32,6 +32,7 @@ def assert_ended(made: Trial) -> None:
 
 def assert_held(lock: Path, pid: int) -> None:
     """A file alone says nothing: one that was killed leaves its own behind."""
+    assert lock.exists()
     assert f'"pid": {pid},' in lock.read_text()
 
 
