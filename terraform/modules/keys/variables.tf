@@ -13,7 +13,7 @@ variable "region" {
   description = "The AWS region, such as eu-west-1."
   nullable    = false
   validation {
-    condition     = can(regex("^(af|ap|ca|eu|il|me|mx|sa|us)-(central|(north|south)?(east|west)?)-[1-9]$", var.region))
+    condition     = can(regex("^(af|ap|ca|eu|il|me|mx|sa|us)-(central|north|south|(north|south)?(east|west))-[1-9]$", var.region))
     error_message = "This is no AWS region: write it as AWS does, such as eu-west-1."
   }
 }

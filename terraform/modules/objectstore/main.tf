@@ -1,5 +1,5 @@
 # A region's object stores: `data` for snapshots, exports and WAL, `audit` for sealed segments of the audit log,
-# which are written once, and `access` for who asked S3 for what.
+# which are written once, and `access` for who asked S3 or the load balancer for what.
 
 data "aws_caller_identity" "this" {}
 
@@ -85,8 +85,8 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = "arn:aws:s3:::${each.value}/*"
         Condition = { StringNotEqualsIfExists = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = arn } }
       }],
-      [for service in each.key == "access" ? ["logging.s3.amazonaws.com"] : [] : {
-        Sid       = "AccessLogs"
+      [for service in each.key == "access" ? ["logging.s3.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com"] : [] : {
+        Sid       = "LogsOf${split(".", service)[1] == "s3" ? "S3" : "LoadBalancers"}"
         Effect    = "Allow"
         Principal = { Service = service }
         Action    = "s3:PutObject"
