@@ -104,6 +104,7 @@ resource "aws_s3_bucket_logging" "this" {
   bucket        = aws_s3_bucket.this[each.key].id
   target_bucket = aws_s3_bucket.this["access"].id
   target_prefix = "${each.key}/"
+  depends_on    = [aws_s3_bucket_policy.this]
 }
 
 # In compliance mode the retention ends for nobody sooner; a trial's can be ended by who may bypass it.
