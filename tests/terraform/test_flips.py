@@ -24,7 +24,7 @@ FLIPS = [
     ("objectstore", "replication.tf", '      status   = "Enabled"\n', '      status   = "Disabled"\n',
      "europe_copies_to_all_peers"),
     ("objectstore", "replication.tf", 'replace(name, "-${var.region}-", "-${peer}-")', "name",
-     "a_peer_copies_back"),
+     "europe_copies_to_all_peers"),
     ("objectstore", "main.tf", "restrict_public_buckets = true", "restrict_public_buckets = false",
      "keeps_versions_encrypted_and_private"),
     ("ingress", "main.tf", "enable_deletion_protection = var.protected", "enable_deletion_protection = false",

@@ -46,6 +46,8 @@ LACKING = {
         'resource "aws_eks_addon" "after_machines" { for_each = toset([]) }',
         'resource "aws_eks_addon" "before_machines" { for_each = {} }',
         'resource "aws_eks_pod_identity_association" "pod" { for_each = {} }',
+        # The security group that moto names is not there.
+        'output "security_group_id" { value = aws_security_group.machines.id }',
     ],
     "dr": [
         'resource "aws_backup_selection" "this" { count = 0 }',
@@ -71,6 +73,7 @@ class Stack:
         (self.root / "moto_override.tf").write_text(ROOT)
         for module, resources in LACKING.items():
             (copied / "modules" / module / "moto_override.tf").write_text("\n".join(resources) + "\n")
+        (copied / "modules/cluster/moto.tf").write_text('resource "aws_security_group" "machines" {}\n')
         (copied / "modules/cache/main.tf").unlink()
         (copied / "modules/cache/outputs.tf").write_text(CACHE)
         aws.init(self.root)

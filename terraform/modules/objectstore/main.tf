@@ -71,7 +71,7 @@ resource "aws_s3_bucket_policy" "this" {
       [{
         Sid       = "OnlyTLS"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:*"
         Resource  = ["arn:aws:s3:::${each.value}", "arn:aws:s3:::${each.value}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
@@ -80,7 +80,7 @@ resource "aws_s3_bucket_policy" "this" {
       [for arn in compact([local.keys[each.key]]) : {
         Sid       = "OnlyTheStoresKey"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:PutObject"
         Resource  = "arn:aws:s3:::${each.value}/*"
         Condition = { StringNotEqualsIfExists = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = arn } }
