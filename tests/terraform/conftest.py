@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from terraform.aws import Aws, NoProvider
+
 BINARIES = ("terraform", "cortex-terraform")
 
 
@@ -39,3 +41,15 @@ def recorder(tmp_path: Path) -> Path:
     )
     program.chmod(0o755)
     return program
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Aws:
+    """Return Terraform with the provider of AWS."""
+    found = shutil.which("terraform") or shutil.which("tofu")
+    if not found:
+        pytest.skip("neither terraform nor tofu is on the PATH")
+    try:
+        return Aws(found, tmp_path_factory.mktemp("aws"))
+    except NoProvider as error:
+        pytest.skip(str(error))

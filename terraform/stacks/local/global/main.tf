@@ -1,7 +1,7 @@
 # What exists once in a deployment on one machine: the edge.
 
 module "edge" {
-  source = "../../../modules/edge"
+  source = "../../../modules/local-edge"
 
   python    = var.python
   directory = var.directory

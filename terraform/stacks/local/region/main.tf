@@ -2,7 +2,7 @@
 # region must not block another's apply.
 
 module "region" {
-  source = "../../../modules/region"
+  source = "../../../modules/local-region"
 
   python             = var.python
   directory          = var.directory
@@ -11,7 +11,7 @@ module "region" {
 }
 
 module "node" {
-  source   = "../../../modules/node"
+  source   = "../../../modules/local-node"
   for_each = var.nodes
 
   python    = var.python

@@ -1,0 +1,19 @@
+output "vpc_id" {
+  description = "The id of the region's network."
+  value       = aws_vpc.this.id
+}
+
+output "cidr" {
+  description = "The region's addresses."
+  value       = aws_vpc.this.cidr_block
+}
+
+output "private_subnets" {
+  description = "The ids of the private subnets, by availability zone."
+  value       = { for zone, subnet in aws_subnet.private : zone => subnet.id }
+}
+
+output "public_subnets" {
+  description = "The ids of the public subnets, by availability zone: for the load balancer alone."
+  value       = { for zone, subnet in aws_subnet.public : zone => subnet.id }
+}
