@@ -55,7 +55,7 @@ def check(
     content = sys.stdin.buffer.read() if name == "-" else inputs.file(Path(name))
     matter = policy.read_plan(content, name) if plan else policy.read_manifests(content, name)
     facts = policy.facts_of(deployment.load_if_made(context.obj))
-    verdicts = policy.judge(matter, policy.rules_of(matter.subject), facts)
+    verdicts = policy.Judge(policy.rules_of(matter.subject), facts).judge(matter)
     if explain:
         render.data(policy.explain(verdicts), output, columns=VERDICTS)
     else:

@@ -1,6 +1,6 @@
 """Policies: rules in Rego over plans of Terraform and manifests of Kubernetes, evaluated in this process."""
 
-from cortexctl.policy.evaluator import Denial, Verdict, judge
+from cortexctl.policy.evaluator import Denial, Judge, Verdict
 from cortexctl.policy.facts import Facts
 from cortexctl.policy.facts import load as facts_of
 from cortexctl.policy.manifests import read as read_manifests
@@ -12,11 +12,11 @@ from cortexctl.policy.telling import explain, refuse, rows
 __all__ = [
     "Denial",
     "Facts",
+    "Judge",
     "Rule",
     "Verdict",
     "explain",
     "facts_of",
-    "judge",
     "read_manifests",
     "read_plan",
     "refuse",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from regopy import Input, Interpreter
@@ -13,6 +12,7 @@ from regopy.rego_shared import LogLevel, RegoError
 from cortex_runtime.formats import decoding
 from cortexctl.errors import CortexctlError
 from cortexctl.policy import rules as ruling
+from cortexctl.policy.facts import Facts
 from cortexctl.policy.matter import Matter, escaped
 from cortexctl.policy.rules import Rule
 
@@ -37,18 +37,34 @@ class Verdict:
     denials: tuple[Denial, ...]
 
 
-def judge(matter: Matter, rules: Sequence[Rule], facts: Any) -> tuple[Verdict, ...]:
-    """Return the verdict of each rule. Raises CortexctlError when a rule fails: that is no pass."""
-    interpreter = Interpreter()
-    interpreter.log_level = LogLevel.NONE  # it would print to stdout
-    try:
-        for name, source in _modules(rules):
-            interpreter.add_module(name, source)
-        interpreter.add_data({"deployment": escaped(msgspec.to_builtins(facts))})
-        bundle = interpreter.build(None, [_entry(rule) for rule in rules])
-    except RegoError as error:
-        raise _broken("The rules", error) from error
-    return tuple(_verdict(interpreter, bundle, rule, matter) for rule in rules)
+class Judge:
+    """Rules that are ready to look at plans, or at manifests, of one deployment. For one thread."""
+
+    def __init__(self, rules: Sequence[Rule], facts: Facts) -> None:
+        """Compile the rules. Raises CortexctlError when one is broken."""
+        self._rules = rules
+        self._interpreter = Interpreter()
+        self._interpreter.log_level = LogLevel.NONE  # it would print to stdout
+        try:
+            for name, source in _modules(rules):
+                self._interpreter.add_module(name, source)
+            self._interpreter.add_data({"deployment": escaped(msgspec.to_builtins(facts))})
+            self._bundle = self._interpreter.build(None, [_entry(rule) for rule in rules])
+        except RegoError as error:
+            raise _broken("The rules", error) from error
+
+    def judge(self, matter: Matter) -> tuple[Verdict, ...]:
+        """Return the verdict of each rule. Raises CortexctlError when a rule fails: that is no pass."""
+        return tuple(Verdict(rule, matter.seen_by(rule), self._denials(rule, matter)) for rule in self._rules)
+
+    def _denials(self, rule: Rule, matter: Matter) -> tuple[Denial, ...]:
+        try:
+            self._interpreter.set_input(Input(matter.document(rule)))
+            answer = str(self._interpreter.query_bundle_entrypoint(self._bundle, _entry(rule)))
+            found = msgspec.json.decode(answer, type=_Answer).expressions[0]
+        except (RegoError, ValueError) as error:
+            raise _broken(f"The rule {rule.name}", error) from error
+        return tuple(sorted(found, key=lambda each: (each.address, each.message)))
 
 
 def _modules(rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
@@ -58,16 +74,6 @@ def _modules(rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
 
 def _entry(rule: Rule) -> str:
     return f"{rule.subject}/{rule.name}/deny"
-
-
-def _verdict(interpreter: Interpreter, bundle: Any, rule: Rule, matter: Matter) -> Verdict:
-    try:
-        interpreter.set_input(Input(matter.document(rule)))
-        answer = str(interpreter.query_bundle_entrypoint(bundle, _entry(rule)))
-        denials = msgspec.json.decode(answer, type=_Answer).expressions[0]
-    except (RegoError, ValueError) as error:
-        raise _broken(f"The rule {rule.name}", error) from error
-    return Verdict(rule, matter.seen_by(rule), tuple(sorted(denials, key=lambda each: each.address)))
 
 
 def _broken(what: str, error: Exception) -> CortexctlError:

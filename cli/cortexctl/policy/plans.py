@@ -129,7 +129,7 @@ def _shown(resource: _Resource) -> dict[str, Any]:
 
 
 def _given(values: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return the attributes that are given: null is Terraform's word for those that are not, and most are not."""
+    """Return the attributes that have a value: most have none, which Terraform shows as null."""
     return values and {name: value for name, value in values.items() if value is not None}
 
 

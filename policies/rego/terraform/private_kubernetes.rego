@@ -22,5 +22,5 @@ deny contains plan.denial(r, "everybody may reach its API", "Set endpoint_public
 
 narrow(network) if {
 	count(network.public_access_cidrs) > 0
-	every cidr in network.public_access_cidrs { not endswith(cidr, "/0") }
+	every cidr in network.public_access_cidrs { to_number(split(cidr, "/")[1]) >= 8 }
 }

@@ -16,7 +16,8 @@ import data.lib.plan
 
 deny contains plan.denial(r, sprintf("everybody may reach port %v", [ports(r.change.after)]), "Name the network or the security group that may come in") if {
 	some r in plan.of({"aws_vpc_security_group_ingress_rule"})
-	everybody([object.get(r.change.after, cidr, null) | some cidr in ["cidr_ipv4", "cidr_ipv6"]])
+	some attribute in ["cidr_ipv4", "cidr_ipv6"]
+	everybody([r.change.after[attribute]])
 	not front_door(r, r.change.after, r.change.after.ip_protocol)
 }
 
@@ -44,10 +45,11 @@ deny contains plan.denial(r, "machines in it get public addresses", "Set map_pub
 	r.change.after.map_public_ip_on_launch == true
 }
 
+# Less than 8 fixed bits: nobody's network is so large, but two of them are everybody's.
 everybody(cidrs) if {
 	some cidr in cidrs
 	is_string(cidr)
-	endswith(cidr, "/0")
+	to_number(split(cidr, "/")[1]) < 8
 }
 
 networks(way) := array.concat(list(object.get(way, "cidr_blocks", [])), list(object.get(way, "ipv6_cidr_blocks", [])))

@@ -7,7 +7,7 @@
 #   severity: medium
 #   remedy: Let the provider's default_tags give them.
 #   types: ["*"]
-#   attributes: [tags_all]
+#   attributes: [tags, tags_all]
 package terraform.tags
 
 import rego.v1
@@ -24,10 +24,13 @@ deny contains plan.denial(r, concat("", ["its tag ", tag, " is missing"]), "Add 
 	not plan.unknown(r, ["tags_all", tag])
 }
 
-# Without any tag of its own, of the provider's, or to come.
+# The provider shows tags as unknown where nobody gives any.
 deny contains plan.denial(r, "it has no tags", "Give the provider default_tags") if {
 	some r in input.resource_changes
 	r.mode == "managed"
-	object.get(r.change, ["after", "tags_all"], null) == null
-	is_object(object.get(r.change, ["after_unknown", "tags_all"], false))
+	plan.unknown(r, ["tags_all"])
+	not plan.stated(r, "tags")
+	not tagged_by_provider(r)
 }
+
+tagged_by_provider(r) if input.configuration.provider_config[plan.configuration(r).provider_config_key].expressions.default_tags
