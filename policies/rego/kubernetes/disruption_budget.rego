@@ -1,11 +1,11 @@
 # METADATA
 # title: Machines are emptied without a service going away
 # description: >-
-#   What has several replicas has a PodDisruptionBudget, which lets some go and keeps some.
+#   What serves and has several replicas has a PodDisruptionBudget, which lets some go and keeps some.
 # custom:
 #   severity: high
 #   remedy: Add a PodDisruptionBudget that selects its pods.
-#   types: [Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, StatefulSet]
+#   types: [Deployment, HorizontalPodAutoscaler, PodDisruptionBudget, Service, StatefulSet]
 package kubernetes.disruption_budget
 
 import rego.v1
@@ -15,6 +15,7 @@ import data.lib.manifests
 deny contains manifests.denial(d, "nothing keeps some of its pods while machines are emptied", "Add a PodDisruptionBudget that selects them") if {
 	some d in manifests.of({"Deployment", "StatefulSet"})
 	several(d)
+	manifests.serves(d)
 	count([b | some b in manifests.of({"PodDisruptionBudget"}); keeps(b, d)]) == 0
 }
 

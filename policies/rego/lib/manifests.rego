@@ -48,7 +48,25 @@ pod(d) := d.spec.jobTemplate.spec.template.spec if d.kind == "CronJob"
 pod(d) := d.spec.template.spec if d.kind in {"DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"}
 
 # The labels of the pods that a document runs.
-labels(d) := object.get(d, ["spec", "template", "metadata", "labels"], {})
+labels(d) := object.get(d, ["metadata", "labels"], {}) if d.kind == "Pod"
+
+labels(d) := object.get(d, ["spec", "jobTemplate", "spec", "template", "metadata", "labels"], {}) if d.kind == "CronJob"
+
+labels(d) := object.get(d, ["spec", "template", "metadata", "labels"], {}) if not d.kind in {"CronJob", "Pod"}
+
+# Something is answered by the pods: a container has a port, or a Service leads to them.
+serves(d) if {
+	some container in pod(d).containers
+	count(object.get(container, "ports", [])) > 0
+}
+
+serves(d) if {
+	some service in of({"Service"})
+	namespace(service) == namespace(d)
+	selector := object.get(service, ["spec", "selector"], {})
+	count(selector) > 0
+	selects({"matchLabels": selector}, labels(d))
+}
 
 # Every container of a pod, those that begin before it included.
 containers := [{"document": w.document, "pod": w.pod, "container": container, "name": object.get(container, "name", "without a name")} |
