@@ -16,10 +16,12 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cortexctl.errors import DeploymentNotFound, Refused, UsageError
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+DEFAULT = "default"
 PORTS_A_REGION = 48
 PORTS_OF_EDGE = 16
 
@@ -113,6 +115,7 @@ class Deployment:
     keyring_passphrase_before: str | None = None  # while the passphrase is being changed
     kms: KmsPlace | None = None  # instead of the keyring
     key_policy: dict[str, int] | None = None  # days by kind of key (see keys.ages)
+    policy: dict[str, Any] | None = None  # what the rules hold it to (see policy.facts)
 
     @property
     def edge_port(self) -> int:
@@ -232,6 +235,16 @@ def load(name: str) -> Deployment:
             todo="Remove the copy; a deployment is not made by copying another's directory.",
         )
     return found
+
+
+def load_if_made(name: str) -> Deployment | None:
+    """Read a deployment, None where there is no default one. Raises as `load` does."""
+    try:
+        return load(name)
+    except DeploymentNotFound:
+        if name != DEFAULT:
+            raise
+        return None
 
 
 def read(path: Path) -> Deployment:

@@ -20,10 +20,12 @@ from cortexctl.commands import (
     failover,
     key,
     login,
+    policy,
     query,
     rights,
     tenant,
 )
+from cortexctl.deployment import DEFAULT
 from cortexctl.errors import CortexctlError
 
 app = typer.Typer(
@@ -45,6 +47,7 @@ for group, name in (
     (compliance.app, "compliance"),
     (drill.app, "drill"),
     (failover.app, "failover"),
+    (policy.app, "policy"),
 ):
     app.add_typer(group, name=name)
 deployment.register(app)
@@ -58,7 +61,7 @@ def _options(
     context: typer.Context,
     deployment_name: Annotated[
         str, typer.Option("--deployment", envvar="CORTEXCTL_DEPLOYMENT", help="The deployment's name.")
-    ] = "default",
+    ] = DEFAULT,
 ) -> None:
     context.obj = deployment_name
 
