@@ -58,13 +58,17 @@ class TokenConfig(_Section, frozen=True, kw_only=True):
 
 
 class NodeConfig(_Section, frozen=True, kw_only=True):
-    """Everything a node is told."""
+    """Everything a node is told.
+
+    `host` is what others call it by. It listens there too, unless `listen` has another IP address.
+    """
 
     deployment: str
     name: str
     region: str
     host: str
     port: int
+    listen: str | None = None
     tls: TlsConfig
     database: DatabaseConfig
     tokens: TokenConfig
@@ -74,6 +78,7 @@ class NodeConfig(_Section, frozen=True, kw_only=True):
     log: Path
     snapshots: Path  # directory of this node's own
     objects: str | None = None  # URL of its region's object store (see objectstore)
+    scraper: Path | None = None  # file with the secret that whoever collects metrics shows
 
     @property
     def address(self) -> str:

@@ -1,7 +1,7 @@
 """The entry point of the runtime.
 
-`serve CONFIG` runs a node, `migrate CONNINFO` makes the database, `replay-erasures CONNINFO STORE…` erases in
-a restored database what was erased after its backup.
+`serve CONFIG` runs a node, `probe CONFIG` asks it how it is, `migrate CONNINFO` makes the database,
+`replay-erasures CONNINFO STORE…` erases in a restored database what was erased after its backup.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run a node")
     serve.add_argument("config", type=Path, help="the node's configuration (JSON)")
+    probe = commands.add_parser("probe", help="exit with 0 when the node of this machine is ready")
+    probe.add_argument("config", type=Path, help="the node's configuration (JSON)")
+    probe.add_argument("--alive", action="store_true", help="… when it answers at all")
     migrate = commands.add_parser("migrate", help="make roles, database and schema")
     replay = commands.add_parser("replay-erasures", help="erase again what was erased after a backup")
     for each in (migrate, replay):
@@ -29,6 +32,10 @@ def main() -> None:
         run(arguments.conninfo)
     elif arguments.command == "replay-erasures":
         sys.exit(_replay(arguments.conninfo, arguments.stores))
+    elif arguments.command == "probe":
+        from cortex_runtime.probe import probe as ask  # noqa: PLC0415
+
+        sys.exit(ask(arguments.config, alive=arguments.alive))
     else:
         from cortex_runtime.server.node import serve as run_node  # noqa: PLC0415
 

@@ -16,6 +16,8 @@ from cortex_runtime.formats.tokens import Claims, InvalidToken, Verifier
 from cortex_runtime.security.directory import Directory, TenantEntry
 from cortex_runtime.security.ratelimit import Gcra, RateLimiter
 from cortex_runtime.security.rbac import Guarded, Rbac
+from cortex_runtime.security.scraper import ROLE as SCRAPER
+from cortex_runtime.security.scraper import Scraper
 from cortex_runtime.server.errors import RequestError
 
 CACHED_SECONDS = 60.0
@@ -41,8 +43,12 @@ class Caller:
 class Gateway:
     """Decides whether a request may go on."""
 
-    def __init__(self, verifier: Verifier, directory: Directory, rbac: Rbac, limiter: RateLimiter) -> None:
+    def __init__(
+        self, verifier: Verifier, directory: Directory, rbac: Rbac, limiter: RateLimiter,
+        scraper: Scraper | None = None,
+    ) -> None:  # fmt: skip
         self._verifier, self._directory, self._rbac, self._limiter = verifier, directory, rbac, limiter
+        self._scraper = scraper
         self._cache: dict[bytes, tuple[Claims, float]] = {}
         self._bad = Gcra(BAD_TOKENS_AT_ONCE / BAD_TOKENS_A_SECOND, MAX_ADDRESSES)
         self._lane = Gcra(1.0, 1)
@@ -64,6 +70,8 @@ class Gateway:
         """
         if route.audience == "public":
             return Caller("anonymous", "", None, address, agent)
+        if self._is_scraped(route, authorization):
+            return Caller(SCRAPER, "", None, address, agent)
         claims = self._authenticate(authorization, address)
         caller = Caller(claims.sub, claims.tid, claims.sid, address, agent, claims)
         try:
@@ -75,6 +83,15 @@ class Gateway:
             error.caller = caller
             raise
         return caller
+
+    def _is_scraped(self, route: Guarded, authorization: str) -> bool:
+        """Tell whether the scraper asks for what it may. Anything else that it asks for has no good token."""
+        return (
+            self._scraper is not None
+            and route.audience == "operator"
+            and self._rbac.allows(SCRAPER, route.action)
+            and self._scraper.shown(authorization)
+        )
 
     def _authenticate(self, authorization: str, address: str) -> Claims:
         scheme, _, token = authorization.partition(" ")

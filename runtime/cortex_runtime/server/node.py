@@ -47,6 +47,7 @@ from cortex_runtime.security.providers import open_provider
 from cortex_runtime.security.ratelimit import RateLimiter
 from cortex_runtime.security.rbac import RbacError
 from cortex_runtime.security.rbac import read as read_roles
+from cortex_runtime.security.scraper import Scraper
 from cortex_runtime.security.spool import Spool
 from cortex_runtime.security.tokenkeys import TokenKeyFile, finder
 from cortex_runtime.server.anchoring import Anchoring
@@ -137,7 +138,8 @@ class _Node:
         self._server: Server | None = None
         self._limiter = RateLimiter()
         verifier = Verifier(lambda kid: finder(own, operators).get(kid))
-        gateway = Gateway(verifier, directory, rbac, self._limiter)
+        scraper = Scraper(config.scraper) if config.scraper else None
+        gateway = Gateway(verifier, directory, rbac, self._limiter, scraper)
         self._application = Application(self._service, gateway, hops, routes())
 
     async def run(self) -> int:
@@ -187,8 +189,8 @@ class _Node:
     def _listener(self) -> Server:
         tls = self._config.tls
         server = Server(
-            self._application, address=self._config.host, port=self._config.port, interface=Interfaces.RSGI,
-            http=HTTPModes.http1, websockets=False, log_enabled=False,
+            self._application, address=self._config.listen or self._config.host, port=self._config.port,
+            interface=Interfaces.RSGI, http=HTTPModes.http1, websockets=False, log_enabled=False,
             ssl_cert=tls.certificate, ssl_key=tls.key, ssl_ca=tls.ca, ssl_client_verify=True,
         )  # fmt: skip
         server.respawn_interval = SIDE_BY_SIDE
