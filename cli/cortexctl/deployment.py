@@ -98,6 +98,32 @@ class KmsPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class AwsPlace:
+    """Where a deployment on AWS is: addresses (CIDR) by AWS region, the founding one first.
+
+    `states` is the bucket of Terraform's states, in `states_region`; `options` are further variables of the
+    stack of a region, as terraform/stacks/aws/region describes them.
+    """
+
+    regions: dict[str, str]
+    zones: dict[str, list[str]]
+    states: str
+    states_region: str
+    domain: str
+    zone_id: str
+    administrators: list[str]
+    recipients: list[str]
+    protected: bool
+    accelerator: bool
+    options: dict[str, Any]
+
+    @property
+    def founder(self) -> str:
+        """The region that made the keys and the database's first cluster."""
+        return next(iter(self.regions))
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """A deployment. `nodes_a_region` maps a region's name to its number of nodes, in order.
 
@@ -116,6 +142,7 @@ class Deployment:
     kms: KmsPlace | None = None  # instead of the keyring
     key_policy: dict[str, int] | None = None  # days by kind of key (see keys.ages)
     policy: dict[str, Any] | None = None  # what the rules hold it to (see policy.facts)
+    aws: AwsPlace | None = None  # on platform aws: such a deployment has no ports and no nodes here
 
     @property
     def edge_port(self) -> int:

@@ -11,6 +11,7 @@ import typer
 from cortexctl.commands import (
     api_key,
     audit,
+    aws,
     certificate,
     compliance,
     concept,
@@ -43,6 +44,7 @@ for group, name in (
     (concept.app, "concept"),
     (key.app, "key"),
     (audit.app, "audit"),
+    (aws.app, "aws"),
     (certificate.app, "certificate"),
     (compliance.app, "compliance"),
     (drill.app, "drill"),

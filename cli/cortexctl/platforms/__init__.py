@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 def of(deployment: Deployment) -> Platform:
     """Return the platform that a deployment's regions live on."""
-    from cortexctl.platforms.local import LocalPlatform  # noqa: PLC0415 - only what is used is imported
+    if deployment.aws is not None:
+        from cortexctl.platforms.aws import AwsPlatform  # noqa: PLC0415 - only what is used is imported
+
+        return AwsPlatform(deployment)
+    from cortexctl.platforms.local import LocalPlatform  # noqa: PLC0415
 
     return LocalPlatform(deployment)

@@ -33,6 +33,10 @@ resource "aws_globalaccelerator_endpoint_group" "region" {
     # Rate limits and the audit log go by the client's address.
     client_ip_preservation_enabled = true
   }
+  # cortexctl aws traffic turns it: an apply leaves it as it is.
+  lifecycle {
+    ignore_changes = [traffic_dial_percentage]
+  }
 }
 
 resource "aws_route53_record" "accelerator" {

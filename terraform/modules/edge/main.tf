@@ -56,6 +56,10 @@ resource "aws_route53_health_check" "region" {
   enable_sni        = true
   measure_latency   = true
   tags              = { Name = "${local.name}-${each.key}" }
+  # cortexctl aws traffic takes a region out by these: an apply leaves them as they are.
+  lifecycle {
+    ignore_changes = [disabled, invert_healthcheck]
+  }
 }
 
 resource "aws_route53_record" "nearest" {
