@@ -13,6 +13,7 @@ from cortexctl.commands import (
     audit,
     aws,
     certificate,
+    cloud,
     compliance,
     concept,
     deployment,
@@ -53,6 +54,7 @@ for group, name in (
 ):
     app.add_typer(group, name=name)
 deployment.register(app)
+cloud.register(app)
 rights.register(tenant.app)
 query.register(app)
 login.register(app)

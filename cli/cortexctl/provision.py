@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cortexctl import terraform
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import CortexctlError
 from cortexctl.terraform import Event, Outcome, Root
 
+T = TypeVar("T")
 GLOBAL = "global"
 EDGE_ADDRESS = "module.edge.terraform_data.this"
 REGION_ADDRESS = "module.region.terraform_data.this"
@@ -41,7 +42,7 @@ def apply(
     def one(root: Root) -> Outcome:
         return root.apply(variables[root.name], replace=replace.get(root.name, ()))
 
-    return _side_by_side(_roots(deployment, binary, on_event), one)
+    return side_by_side(_roots(deployment, binary, on_event), one)
 
 
 def plan(
@@ -57,13 +58,39 @@ def plan(
                 shutil.copyfile(root.state, copy.state)
             return copy.plan(variables[root.name], replace=replace.get(root.name, ()))
 
-    outcomes = _side_by_side(_roots(deployment, binary, lambda _: None), one)
+    outcomes = side_by_side(_roots(deployment, binary, lambda _: None), one)
     return {name: outcome.actions for name, outcome in outcomes.items()}
 
 
 def destroy(deployment: Deployment, *, binary: Path, on_event: Callable[[Event], None]) -> dict[str, Outcome]:
     """Destroy all roots. All of them are tried; then the first failure is raised."""
-    return _side_by_side(_roots(deployment, binary, on_event), Root.destroy)
+    return side_by_side(_roots(deployment, binary, on_event), Root.destroy)
+
+
+def side_by_side(
+    roots: Sequence[Root], work: Callable[[Root], T], *, patience: float = terraform.INTERRUPT_PATIENCE
+) -> dict[str, T]:
+    """Do the work on all roots at the same time, and return what came of it by root.
+
+    All of them are finished, whatever becomes of one; then the first failure is raised. Interrupted, they
+    have `patience` seconds to save their states.
+    """
+    with ThreadPoolExecutor(len(roots)) as pool:
+        futures: dict[str, Future[T]] = {root.name: pool.submit(work, root) for root in roots}
+        try:
+            wait(futures.values())
+        except BaseException:
+            terraform.interrupt(patience)
+            raise
+    failures = [error for future in futures.values() if (error := future.exception())]
+    if len(failures) > 1 and all(isinstance(failure, CortexctlError) for failure in failures):
+        first = failures[0]
+        assert isinstance(first, CortexctlError)
+        others = " ".join(str(failure) for failure in failures[1:])
+        first.why = f"{first.why} Also: {others}"
+    if failures:
+        raise failures[0]
+    return {name: future.result() for name, future in futures.items()}
 
 
 def directory(deployment: Deployment) -> Path:
@@ -100,22 +127,3 @@ def _region_variables(region: Region) -> dict[str, Any]:
         "load_balancer_port": region.load_balancer_port,
         "nodes": {node.name: node.port for node in region.nodes},
     }
-
-
-def _side_by_side(roots: Sequence[Root], work: Callable[[Root], Outcome]) -> dict[str, Outcome]:
-    with ThreadPoolExecutor(len(roots)) as pool:
-        futures: dict[str, Future[Outcome]] = {root.name: pool.submit(work, root) for root in roots}
-        try:
-            wait(futures.values())
-        except BaseException:
-            terraform.interrupt()
-            raise
-    failures = [error for future in futures.values() if (error := future.exception())]
-    if len(failures) > 1 and all(isinstance(failure, CortexctlError) for failure in failures):
-        first = failures[0]
-        assert isinstance(first, CortexctlError)
-        others = " ".join(str(failure) for failure in failures[1:])
-        first.why = f"{first.why} Also: {others}"
-    if failures:
-        raise failures[0]
-    return {name: future.result() for name, future in futures.items()}

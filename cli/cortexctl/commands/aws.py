@@ -38,7 +38,7 @@ def token(context: typer.Context, *, region: RegionOption) -> None:
 def machines(context: typer.Context, *, output: OutputOption = Output.TABLE) -> None:
     """List the machines of the regions' Kubernetes."""
     platform, _ = _platform(context.obj)
-    rows = [render.plain(each) for each in platform.machines()]
+    rows = [render.plain(each) for each in platform.every_machine()]
     render.data(rows, output, columns=("region", "status", "least", "wanted", "most"))
 
 

@@ -9,6 +9,17 @@ import typer
 
 from cortexctl import render
 from cortexctl.commands import asking
+from cortexctl.commands.cloud import (
+    PlatformOption,
+    RegionsOption,
+    SettingsOption,
+    down_on_aws,
+    on_aws,
+    refuse_options,
+    show_actions,
+    show_on_aws,
+    up_on_aws,
+)
 from cortexctl.commands.options import DryRun, OutputOption, Yes
 from cortexctl.errors import ObjectiveMissed
 from cortexctl.render import Output
@@ -41,6 +52,12 @@ def up(
         Path | None,
         typer.Option("--aws-credentials-file", help="What the nodes have for AWS KMS, in AWS' form."),
     ] = None,
+    platform: PlatformOption = None,
+    region: RegionsOption = None,
+    settings: SettingsOption = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="DIR", help="Apply what plan --out has kept. On aws.")
+    ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     output: OutputOption = Output.TABLE,
@@ -49,19 +66,17 @@ def up(
     from cortexctl import lifecycle  # noqa: PLC0415 - --help must be quick
     from cortexctl.progress import Progress  # noqa: PLC0415
 
+    if on_aws(context.obj, platform):
+        local = {"--nodes": nodes, "--keyring-passphrase-file": keyring_passphrase_file, "--kms": kms,
+                 "--aws-credentials-file": aws_credentials_file}  # fmt: skip
+        refuse_options(local, "local")
+        up_on_aws(context.obj, profile, region, settings, plan, dry_run=dry_run, yes=yes, output=output)
+        return
+    refuse_options({"--region": region, "--settings": settings, "--plan": plan}, "aws")
     places = () if kms is None else tuple(kms.split(","))
     wish = lifecycle.Wish(profile, nodes, keyring_passphrase_file, places, aws_credentials_file)
     if dry_run:
-        actions = lifecycle.preview(context.obj, wish)
-        rows = [
-            {"root": root, "action": action, "what": address}
-            for root, found in actions.items()
-            for address, action in found.items()
-        ]
-        if not rows:
-            render.note("Nothing to do: all is as it should be.")
-        if rows or output is not Output.TABLE:
-            render.data(rows, output, columns=("root", "action", "what"))
+        show_actions(lifecycle.preview(context.obj, wish), output)
         return
     with Progress() as progress:
         raised = lifecycle.up(
@@ -80,10 +95,17 @@ def down(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """End all processes of a deployment. Its data stay, and the next up serves them again."""
+    """End all processes of a deployment. Its data stay, and the next up serves them again.
+
+    On AWS it destroys all of it, data too; a production must be unprotected first.
+    """
     from cortexctl import lifecycle  # noqa: PLC0415
     from cortexctl.progress import Progress  # noqa: PLC0415
 
+    if on_aws(context.obj, None):
+        refuse_options({"--delete-data": delete_data, "--dry-run": dry_run}, "local")
+        down_on_aws(context.obj, yes=yes)
+        return
     if dry_run:
         living = lifecycle.living(context.obj)
         render.note(f"Would end: {', '.join(living)}." if living else "Nothing of it is alive.")
@@ -110,6 +132,9 @@ def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     from cortexctl import deployment, health, platforms  # noqa: PLC0415
 
     found = deployment.load(context.obj)
+    if found.aws is not None:
+        show_on_aws(found, output)
+        return
     result = health.inspect(found, platforms.of(found))
     _show(result, output)
     if not result.healthy:

@@ -32,7 +32,9 @@ def plan(
 
     here = deployment.load(context.obj)
     region = here.region(to).name
-    planned = failover.plan(platforms.of(here).database(), region, forced=accept_data_loss)
+    planned = failover.plan(
+        platforms.of(here).database(), region, forced=accept_data_loss, asynchronous=here.aws is not None
+    )
     shown = render.plain(planned)
     if output is Output.TABLE:
         shown["steps"] = "\n".join(planned.steps)
@@ -55,7 +57,12 @@ def run(
     here = deployment.load(context.obj)
     platform = platforms.of(here)
     with access.explained(here), locking.lock(here.name, f"failover run --to {to}"):
-        planned = failover.plan(platform.database(), here.region(to).name, forced=accept_data_loss)
+        planned = failover.plan(
+            platform.database(),
+            here.region(to).name,
+            forced=accept_data_loss,
+            asynchronous=here.aws is not None,
+        )
         for line in planned.steps:
             render.note(line)
         if planned.forced:

@@ -1,4 +1,4 @@
-"""Switching the primary to another region: planned, or forced at a known price. Patroni alone does it."""
+"""Switching the primary to another region: planned, or forced at a known price, by Patroni or Aurora."""
 
 from cortexctl.failover.planning import Plan, demand, plan
 from cortexctl.failover.switching import Switched, run

@@ -28,12 +28,16 @@ class Plan:
         return self.primary == self.target
 
 
-def plan(members: Sequence[DatabaseMember], target: str, *, forced: bool) -> Plan:
-    """Return what switching to a region would do; `forced` accepts the loss of acknowledged writes."""
+def plan(members: Sequence[DatabaseMember], target: str, *, forced: bool, asynchronous: bool = False) -> Plan:
+    """Return what switching to a region would do; `forced` accepts the loss of acknowledged writes.
+
+    `asynchronous`: no region follows the primary synchronously; a planned switch waits until one has all.
+    """
     member = next((one for one in members if one.region == target), None)
     role = member.role if member else "absent"
     primary = next((one.region for one in members if one.role == "primary"), None)
-    obstacles = [] if primary == target else _obstacles(primary, role, target, forced=forced)
+    follows = "sync_standby" if asynchronous and role == "standby" and not forced else role
+    obstacles = [] if primary == target else _obstacles(primary, follows, target, forced=forced)
     lag = member.lag if member else None
     return Plan(
         primary=primary,
@@ -71,7 +75,7 @@ def _obstacles(primary: str | None, role: str, target: str, *, forced: bool) -> 
         )
     if not forced and primary is None:
         found.append(
-            "There is no primary to switch from. When Patroni promotes nobody by itself, "
+            "There is no primary to switch from. When nobody is promoted by itself, "
             "--accept-data-loss forces it and may lose acknowledged writes."
         )
     return found
@@ -103,14 +107,14 @@ def _steps(primary: str | None, target: str, *, forced: bool) -> tuple[str, ...]
         return (f"{target} holds the primary already: nothing is done.",)
     if forced:
         return (
-            f"Patroni promotes {target} although it may lack acknowledged writes.",
+            f"{target} is promoted although it may lack acknowledged writes.",
             "Nodes take the slots over; writes go on when a second region follows it.",
             f"{primary or 'The former primary'} is rewound when it returns: what it alone had is lost.",
         )
     if primary is None:
         return ()
     return (
-        f"Patroni stops the primary in {primary} when {target} has everything, and promotes {target}.",
+        f"The primary in {primary} stops when {target} has everything, and {target} is promoted.",
         "Writes wait some seconds meanwhile; nothing is lost.",
         f"{primary} follows as a standby. Nothing switches back by itself.",
     )

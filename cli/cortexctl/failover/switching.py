@@ -34,19 +34,21 @@ class Switched:
 def run(deployment: Deployment, platform: Platform, planned: Plan, tell: Callable[[str], None]) -> Switched:
     """Switch, and wait until a write is acknowledged. The caller holds the deployment's lock.
 
-    Raises Refused when Patroni does, OutcomeUnknown when no write is acknowledged within two minutes.
+    On AWS the switch has ended when Aurora says so, which waits for it: nobody writes from here.
+    Raises Refused when the database does, OutcomeUnknown when no write is acknowledged within two minutes.
     """
     if planned.nothing_to_do:
         return _switched(planned, changed=False, seconds=0.0)
-    if planned.primary is not None:
+    if planned.primary is not None and deployment.aws is None:
         tenancy.prepare(deployment)
     began = time.monotonic()
     if planned.forced:
         platform.force_failover(planned.target)
     else:
         platform.switchover(planned.target)
-    tell(f"{planned.target} was asked to take over; waiting for a write to be acknowledged.")
-    _await_write(deployment, platform, planned.target, began + PATIENCE)
+    if deployment.aws is None:
+        tell(f"{planned.target} was asked to take over; waiting for a write to be acknowledged.")
+        _await_write(deployment, platform, planned.target, began + PATIENCE)
     return _switched(planned, changed=True, seconds=round(time.monotonic() - began, 3))
 
 

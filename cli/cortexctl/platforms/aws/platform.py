@@ -56,7 +56,7 @@ class AwsPlatform(Unneeded):
             found = list(pool.map(one, self._place.regions))
         return (self.states(), *(each for some in found for each in some))
 
-    def machines(self) -> tuple[machines.Machines, ...]:
+    def every_machine(self) -> tuple[machines.Machines, ...]:
         """Return the machines of all regions. Raises Refused."""
         with ThreadPoolExecutor(len(self._place.regions)) as pool:
             return tuple(
@@ -93,7 +93,9 @@ class AwsPlatform(Unneeded):
     def living(self) -> frozenset[str]:
         """Return the regions whose machines serve. Raises Refused."""
         serving = {"ACTIVE", "UPDATING"}
-        return frozenset(each.region for each in self.machines() if each.status in serving and each.wanted)
+        return frozenset(
+            each.region for each in self.every_machine() if each.status in serving and each.wanted
+        )
 
     def database(self) -> tuple[DatabaseMember, ...]:
         """Return all members, those that the global database does not know as absent. Raises Refused."""

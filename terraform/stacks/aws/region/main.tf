@@ -4,6 +4,7 @@
 locals {
   founds  = var.region == var.founder
   peers   = keys(var.peers)
+  ways    = var.ways == null ? toset(local.peers) : var.ways
   founder = local.founds ? { keys = {}, tenant_keys = {} } : { keys = var.peers[var.founder].keys, tenant_keys = var.peers[var.founder].tenant_keys }
 }
 
@@ -34,7 +35,7 @@ module "network" {
   region       = var.region
   zones        = var.zones
   cidr         = var.regions[var.region]
-  peers        = { for region, peer in var.peers : region => { vpc = peer.vpc_id, cidr = var.regions[region] } }
+  peers        = { for region, peer in var.peers : region => { vpc = peer.vpc_id, cidr = var.regions[region] } if contains(local.ways, region) }
   egress       = var.options.egress
   logs_key_arn = module.keys.arns["logs"]
 }

@@ -7,6 +7,11 @@ output "peer" {
   }
 }
 
+output "ways" {
+  description = "The regions to whose networks this one has asked for a way, or has one."
+  value       = sort(tolist(local.ways))
+}
+
 output "load_balancer" {
   description = "The region's load balancer: what the global stack puts behind the edge."
   value       = module.ingress.load_balancer

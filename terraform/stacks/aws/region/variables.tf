@@ -85,6 +85,16 @@ variable "peers" {
   }
 }
 
+variable "ways" {
+  type        = set(string)
+  description = "The peers to whose networks there are ways: all, unless said. One whose name comes first must have asked before."
+  default     = null
+  validation {
+    condition     = length(setsubtract(var.ways == null ? [] : var.ways, keys(var.peers))) == 0
+    error_message = "Ways lead to peers."
+  }
+}
+
 variable "domain" {
   type        = string
   description = "The name under which clients find the deployment, such as api.example.org."
