@@ -7,10 +7,15 @@ the provider of AWS, which costs seconds a call.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import uuid
+from collections.abc import Callable
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -108,50 +113,133 @@ class Cloud:
 
     def __init__(self, place: Path, endpoint: str) -> None:
         self.place, self.endpoint = place, endpoint
-        for name in ("cli", "runtime", "policies"):
-            (place / name).symlink_to(ROOT / name) if name == "runtime" else shutil.copytree(
-                ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__")
-            )
+        self.name = f"t{uuid.uuid4().hex[:8]}"  # states of many lie in one bucket
+        ignored = shutil.ignore_patterns("__pycache__")
+        for name in ("cli", "policies"):
+            shutil.copytree(ROOT / name, place / name, ignore=ignored)
         self.stacks = place / "terraform" / "stacks" / "aws"
         (place / "terraform" / "modules").mkdir(parents=True)
         for name, text in (("global", GLOBAL), ("region", REGION)):
             (self.stacks / name).mkdir(parents=True)
             (self.stacks / name / "main.tf").write_text(BACKEND + text)
         self.settings = place / "settings.yaml"
-        self.settings.write_text(SETTINGS)
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_", "CORTEX"))
-        } | {
+        self.set()
+        foreign = ("TF_", "AWS_", "CORTEX")  # nobody's own settings or accounts
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        self.environment |= {
             "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing",
             "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_MAX_ATTEMPTS": "2",
             "XDG_STATE_HOME": str(place / "state"), "PYTHONPATH": f"{place / 'cli'}:{ROOT / 'runtime'}",
         }  # fmt: skip
-        s3 = self.client("s3", STATES_REGION)
-        where = {"LocationConstraint": STATES_REGION}
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
-        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-        s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
-        closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-        s3.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
 
-    def client(self, service: str, region: str) -> Any:
-        return boto3.client(
-            service, region, endpoint_url=self.endpoint, aws_access_key_id="nobody",
-            aws_secret_access_key="nothing",
-        )  # fmt: skip
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "cortexctl.main", "--deployment", "trial", *words]
-
-    def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in (self.environment | settings).items() if value}
-        return subprocess.run(
-            self.command(*words), env=environment, cwd=self.place, text=True, capture_output=True,
-            stdin=subprocess.DEVNULL, timeout=300, check=False,
-        )  # fmt: skip
+    def set(self, **options: object) -> None:
+        """Write the settings, with these beside the usual ones."""
+        self.settings.write_text(SETTINGS + "".join(f"{k}: {json.dumps(v)}\n" for k, v in options.items()))
 
     def wish(self, *regions: str, profile: str = "production") -> tuple[str, ...]:
         words = [word for region in regions or REGIONS for word in ("--region", region)]
         return ("--platform", "aws", "--profile", profile, "--settings", str(self.settings), *words)
+
+    def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run cortexctl without a terminal; a setting that is empty is unset."""
+        return subprocess.run(
+            self.command(*words), env=self.settled(settings), text=True, capture_output=True,
+            stdin=subprocess.DEVNULL, timeout=300, check=False,
+        )  # fmt: skip
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start cortexctl as the first of a session of its own."""
+        return subprocess.Popen(
+            self.command(*words), env=self.settled({}), text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "cortexctl.main", "--deployment", self.name, *words]
+
+    def settled(self, settings: dict[str, str]) -> dict[str, str]:
+        return {name: value for name, value in (self.environment | settings).items() if value}
+
+    def s3(self) -> Any:
+        return client("s3", STATES_REGION, self.endpoint)
+
+    def state(self, root: str) -> dict[str, Any]:
+        """Return a root's state, as the bucket has it."""
+        found = self.s3().get_object(Bucket=BUCKET, Key=f"{self.name}/{root}.tfstate")
+        state: dict[str, Any] = json.loads(found["Body"].read())
+        return state
+
+    def lock(self, root: str) -> dict[str, Any] | None:
+        """Return the lock on a root's state, None when there is none."""
+        s3 = self.s3()
+        try:
+            found = s3.get_object(Bucket=BUCKET, Key=f"{self.name}/{root}.tfstate.tflock")
+        except s3.exceptions.NoSuchKey:
+            return None
+        lock: dict[str, Any] = json.loads(found["Body"].read())
+        return lock
+
+
+def client(service: str, region: str, endpoint: str) -> Any:
+    return boto3.client(
+        service, region, endpoint_url=endpoint, aws_access_key_id="nobody", aws_secret_access_key="nothing"
+    )
+
+
+def make_bucket(endpoint: str) -> None:
+    """Make the bucket of states as docs/aws.md asks for."""
+    s3 = client("s3", STATES_REGION, endpoint)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": STATES_REGION})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    s3.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
+
+
+class Door:
+    """A door to moto that may be shut: with a `fault`, calls that `shut` chooses get it as AWS' answer."""
+
+    def __init__(self, port: int) -> None:
+        self.fault = ""
+        self.shut: Callable[[str, str], bool] = lambda method, path: True
+        door = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if door.fault and door.shut(self.command, self.path):
+                    text = f"<Error><Code>{door.fault}</Code><Message>as the test wants it</Message></Error>"
+                    if f"/{BUCKET}" not in self.path:  # only S3 says it bare
+                        text = f"<ErrorResponse>{text}</ErrorResponse>"
+                    self.answer(503 if door.fault == "SlowDown" else 400, {}, text.encode())
+                    return
+                inner = HTTPConnection("127.0.0.1", port, timeout=60)
+                inner.request(self.command, self.path, body, dict(self.headers))
+                given = inner.getresponse()
+                self.answer(given.status, dict(given.getheaders()), given.read())
+                inner.close()
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do  # noqa: N815
+
+            def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response(status)
+                unwanted = {"transfer-encoding", "connection", "date", "server"}
+                if self.command != "HEAD":
+                    unwanted.add("content-length")
+                    self.send_header("Content-Length", str(len(body)))
+                for name, value in headers.items():
+                    if name.lower() not in unwanted:
+                        self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,11 @@ import pytest
 from terraform.aws import Aws, NoProvider
 
 BINARIES = ("terraform", "cortex-terraform")
+SERVER = (
+    "import time; from moto.server import ThreadedMotoServer;"
+    "server = ThreadedMotoServer('127.0.0.1', 0, verbose=False); server.start();"
+    "print(server.get_host_and_port()[1], flush=True); time.sleep(3600)"
+)
 
 
 @pytest.fixture(params=BINARIES)
@@ -53,3 +61,16 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Aws:
         return Aws(found, tmp_path_factory.mktemp("aws"))
     except NoProvider as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """Return the URL of moto, as a process of its own: it reads its settings once."""
+    settings = {"MOTO_ACM_VALIDATION_WAIT": "0", "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", SERVER], env=os.environ | settings, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as server:  # fmt: skip
+        assert server.stdout
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        server.kill()

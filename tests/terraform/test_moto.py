@@ -6,10 +6,7 @@ The provider waits for what it makes as long as AWS would take: two minutes, wit
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -21,11 +18,6 @@ pytest.importorskip("flask", reason="moto's server needs flask, which is not ins
 pytestmark = pytest.mark.slow
 
 REGION, PEER, ACCOUNT = "eu-west-1", "us-east-1", "123456789012"
-SERVER = (
-    "import time; from moto.server import ThreadedMotoServer;"
-    "server = ThreadedMotoServer('127.0.0.1', 0, verbose=False); server.start();"
-    "print(server.get_host_and_port()[1], flush=True); time.sleep(3600)"
-)
 ROOT = """
 terraform {
   backend "local" {}
@@ -103,19 +95,6 @@ class Stack:
             aws_access_key_id="nobody",
             aws_secret_access_key="nothing",
         )
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """Return the URL of moto, as a process of its own: it reads its settings once."""
-    settings = {"MOTO_ACM_VALIDATION_WAIT": "0", "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", SERVER], env=os.environ | settings, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as server:  # fmt: skip
-        assert server.stdout
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.kill()
 
 
 @pytest.fixture(scope="module")

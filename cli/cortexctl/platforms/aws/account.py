@@ -49,10 +49,14 @@ def client(service: str, region: str) -> Any:
 
 
 def known_regions() -> frozenset[str]:
-    """Return the regions of the commercial partition that have Kubernetes, as this boto3 knows them."""
+    """Return the regions of the commercial partition that have Kubernetes, as this boto3 knows them.
+
+    Raises Refused when the profile that AWS_PROFILE names is not there.
+    """
     import boto3  # noqa: PLC0415
 
-    return frozenset(boto3.session.Session().get_available_regions("eks"))
+    with explained("AWS' regions cannot be listed"):
+        return frozenset(boto3.session.Session().get_available_regions("eks"))
 
 
 @contextmanager
