@@ -38,6 +38,11 @@ def operator(
 
     It has the operator's certificate, so that a node's own listener lets it in too.
     """
+    if deployment.aws is not None:
+        raise Refused(
+            f"Deployment {deployment.name!r} is on AWS: this command does not reach it from here.",
+            todo="cortexctl status, drift, failover and aws do; docs/aws.md says what else there is.",
+        )
     path = deployment.operator_directory / "token-keys.json"
     _token_keys(path)  # whoever cannot read them is told so now
     return open_client(

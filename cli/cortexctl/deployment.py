@@ -157,7 +157,7 @@ class Deployment:
     @property
     def edge_url(self) -> str:
         """The one address that a client needs."""
-        return f"https://127.0.0.1:{self.edge_port}"
+        return f"https://{self.aws.domain}" if self.aws else f"https://127.0.0.1:{self.edge_port}"
 
     @property
     def last_port(self) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from cortexctl.errors import CortexctlError, Locked, OutcomeUnknown, Refused, ToolMissing
 
 CHANGING = ("apply", "destroy")
+_FRAME = re.compile("\x1b\\[[0-9;]*m|[│╷╵]")  # with which Terraform adorns what it complains of in words
 AGAIN = "then run the same command again: it goes on where this one stopped"
 _LOCK = re.compile(r"\bID:\s+(?P<id>\S+).*?Operation:\s+(?P<operation>\S+)\s+Who:\s+(?P<who>\S+)"
                    r".*?Created:\s+(?P<since>\S+ \S+)")  # fmt: skip
@@ -54,7 +55,8 @@ class TerraformError(CortexctlError):
 
 
 def of(root: str, command: str, text: str, log: Path) -> CortexctlError:
-    """Return the error for what Terraform printed (one line) when it could not do a command on a root."""
+    """Return the error for what Terraform printed when it could not do a command on a root."""
+    text = " ".join(_FRAME.sub(" ", text).split())
     what = f"Terraform could not {command} {root}."
     if "Error acquiring the state lock" in text and (found := _LOCK.search(text)):
         return Locked(

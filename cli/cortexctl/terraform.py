@@ -119,6 +119,7 @@ class Root:
     def outputs(self) -> dict[str, Any]:
         """Return the outputs that the state has; none before it is made. Raises CortexctlError."""
         self._initialise()
+        self._write_rescued()
         return {name: found["value"] for name, found in json.loads(self._read("output")).items()}
 
     def destroy(self, variables: Mapping[str, Any] | None = None) -> Outcome:
@@ -155,6 +156,7 @@ class Root:
         self.directory.mkdir(parents=True, exist_ok=True)
         durable.write(self._variables, json.dumps(variables, indent=2, sort_keys=True).encode())
         self._initialise()
+        self._write_rescued()
 
     def _initialise(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -166,6 +168,9 @@ class Root:
         if not self.rescued.exists():  # else the copy is as it was when it was written
             self._copy()
         self._run("init", backend_config=[f"{name}={value}" for name, value in self.bucket.items()])
+
+    def _write_rescued(self) -> None:
+        """Write the state to the bucket that could not be written there before."""
         if self.rescued.exists():
             self._read("state push", str(self.rescued), json_=False)
             self.rescued.unlink()
@@ -268,7 +273,7 @@ class Root:
 
     def _failure(self, command: str, code: int, complaints: Sequence[str]) -> CortexctlError:
         reasons = complaints or [f"{self.binary} ended with {code}."]
-        return diagnosis.of(self.name, command, " ".join(" ".join(reasons).split()), self.log)
+        return diagnosis.of(self.name, command, " ".join(reasons), self.log)
 
 
 def interrupt(patience: float = INTERRUPT_PATIENCE) -> None:

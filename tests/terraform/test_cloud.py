@@ -224,7 +224,8 @@ def test_credentials_that_expire_in_an_apply_lose_nothing(cloud: Cloud, door: Do
     door.fault = ""
     held = cloud.lock(HOME)
     assert held
-    assert cloud.run("up", *wish).returncode == 6
+    locked = cloud.run("up", *wish)
+    assert locked.returncode == 6, locked.stderr
     assert cloud.run("unlock", held["ID"], "--yes").returncode == 0
     again = cloud.run("up", *wish)
     assert again.returncode == 0, again.stderr

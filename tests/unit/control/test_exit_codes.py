@@ -134,6 +134,20 @@ def test_a_port_in_use_changes_nothing(cortexctl: Run, home: Path) -> None:
     assert [path.name for path in made.directory.iterdir()] == ["deployment.yaml"]
 
 
+def test_what_does_not_run_is_drift_and_a_plan(cortexctl: Run, home: Path) -> None:
+    made = make(home)
+    before = sorted(made.directory.rglob("*"))
+    for command in ("drift", "plan"):
+        done = cortexctl("--deployment", "trial", command)
+        assert done.returncode == 4, done.stderr
+        assert done.stdout.count('module.node["') == 3
+    assert sorted(made.directory.rglob("*")) == before
+    assert cortexctl("--deployment", "other", "drift").returncode == 5
+    assert cortexctl("--deployment", "trial", "plan", "--out", "/nowhere").returncode == 2
+    assert cortexctl("--deployment", "trial", "up", "--platform", "aws").returncode == 5
+    assert cortexctl("--deployment", "trial", "up", "--platform", "mars").returncode == 2
+
+
 def test_removing_nodes_asks(cortexctl: Run, home: Path) -> None:
     made = make(home)
     path = made.directory / "deployment.yaml"
