@@ -118,8 +118,12 @@ def test_a_tenant_that_leaves_has_its_keys_closed_at_once_and_the_receipt_says_w
         for version in (1, 2):
             key = platform.key(place, alias("trial-1234", "leaver", version))
             assert (key["KeyState"], key["Enabled"]) == ("PendingDeletion", False)
-    verify = ("evidence", "verify", receipt["receipt"], "--public-key", receipt["public_key"])
-    assert platform.json(*verify)["predicate"]["keys"] == receipt["keys"]
+    audit_key = platform.node.directory / "checkpoint.pub"
+    believed = platform.json(
+        "evidence", "verify", receipt["receipt"], "--public-key", receipt["public_key"],
+        "--audit-key", str(audit_key),
+    )  # fmt: skip
+    assert believed["statement"]["predicate"]["keys"] == receipt["keys"]
     platform.run("tenant", "offboard", "leaver", "--yes")  # once more is as good as once
     assert platform.key("eu-west-1", alias("trial-1234", "acme"))["KeyState"] == "Enabled"
 
