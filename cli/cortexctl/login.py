@@ -20,6 +20,7 @@ import httpx
 import msgspec
 
 from cortex_runtime.client import Client
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.messages import LoginProvider, LoginResponse, OidcLoginRequest
 from cortexctl.callback import Callback
 from cortexctl.errors import Refused
@@ -121,3 +122,6 @@ def _nonce(token: str) -> str:
         raise Refused(
             "The identity provider gave no ID token that can be read.", todo="Tell who runs it."
         ) from None
+
+
+decoding.learn(globals())

@@ -58,7 +58,7 @@ def in_query(name: str) -> Field:
 
 def as_operator(node: Node, text: str) -> httpx.Response:
     """Ask as an operator whose name is this."""
-    keys = parse((node.directory / "operator-keys.json").read_bytes())
+    keys = parse((node.directory / "operator" / "token-keys.json").read_bytes())
     return node.send_raw("GET", "/v1/tenants", mint_operator_token(keys, text))
 
 

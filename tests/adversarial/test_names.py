@@ -8,8 +8,6 @@ from urllib.parse import quote
 import pytest
 
 from adversarial import raw
-from cortex_runtime.formats.tokenkeys import parse
-from cortex_runtime.formats.tokens import mint_operator_token
 from cortexctl import inputs
 from cortexctl.errors import UsageError
 from unit.server.node import Node
@@ -70,8 +68,7 @@ def test_a_path_that_another_program_would_read_otherwise_leads_nowhere(node: No
 
 def operator(node: Node) -> dict[str, str]:
     """Return an operator's header."""
-    keys = parse((node.directory / "operator-keys.json").read_bytes())
-    return {"authorization": f"Bearer {mint_operator_token(keys, 'ada')}"}
+    return {"authorization": f"Bearer {node.operator_token()}"}
 
 
 def test_no_name_has_become_a_file(node: Node) -> None:

@@ -17,10 +17,11 @@ os.environ["CORTEX_KERNELS"] = "numpy"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever is in this directory needs the deployment."""
+    """Tests here need the deployment, or make their own and take their time."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.deployment)
+            needs = "running" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.deployment if needs else pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

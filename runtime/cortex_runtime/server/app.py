@@ -28,7 +28,7 @@ from cortex_runtime.server.requests import Request, Route, match, parse_position
 from cortex_runtime.server.service import Service
 
 JSON = ("content-type", "application/json")
-# After a body that nobody reads the connection is closed: another request must not be sent on it.
+# After a body that nobody read to its end the connection is closed: another request must not be sent on it.
 CLOSE = ("connection", "close")
 BODY_TIMEOUT = 15.0  # seconds for all of a body: whoever sends it byte by byte shall not hold anything
 MAX_DISCARDED = 4 * MAX_BODY_BYTES
@@ -80,10 +80,8 @@ class Application:
             if not forwarded:
                 self._audit_refusal(route, names, request, scope, failure, request_id)
         answer = [JSON, ("x-request-id", request_id), ("cortex-node", self._service.config.name)]
-        if request is None and _has_body(headers):
+        if request is None and _has_body(headers) and not await _discard(headers, protocol):
             answer.append(CLOSE)
-            with suppress(RuntimeError):  # some of it was read
-                await _discard(headers, protocol)
         protocol.response_bytes(status, answer, body)
         self._measure(route, scope.method, status, begun)
 
@@ -213,18 +211,24 @@ async def _body(headers: Any, protocol: HTTPProtocol) -> bytes:
     return b"".join(parts)
 
 
-async def _discard(headers: Any, protocol: HTTPProtocol) -> None:
-    """Read some of what a refused client is still sending: cut off while it sends, it would see no answer."""
+async def _discard(headers: Any, protocol: HTTPProtocol) -> bool:
+    """Read what a refused client is still sending: cut off while it sends, it would see no answer.
+
+    Return whether that was all of a body within the limit. Then the connection goes on: a handshake for each
+    refusal would cost more than what is refused.
+    """
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > MAX_DISCARDED:
-        return
+        return False
     size = 0
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, RuntimeError):  # some of it was read before
         async with asyncio.timeout(DISCARD_TIMEOUT):
             async for part in protocol:
                 size += len(part)
                 if size > MAX_DISCARDED:
-                    return
+                    return False
+            return size <= MAX_BODY_BYTES and size == int(length or size)
+    return False
 
 
 def _address(scope: Scope) -> str:

@@ -37,7 +37,11 @@ class House:
         (directory / "ca").mkdir(parents=True)
         (directory / "ca" / "ca.crt").write_bytes((here / "ca.crt").read_bytes())
         (directory / "operator").mkdir()
-        for name, source in (("tls.pem", "node.pem"), ("token-keys.json", "operator/token-keys.json")):
+        files = {
+            "tls.pem": "node.pem", "token-keys.json": "operator/token-keys.json",
+            "statements.key": "checkpoint.key", "statements.pub": "checkpoint.pub",
+        }  # fmt: skip
+        for name, source in files.items():
             (directory / "operator" / name).write_bytes((here / source).read_bytes())
         (directory / "secrets").mkdir()
         (directory / "secrets" / "token-keys.json").write_bytes((here / "token-keys.json").read_bytes())

@@ -105,7 +105,8 @@ def test_a_tenants_key_is_made_in_every_region_and_rotated_by_wrapping_anew(plat
 def test_a_tenant_that_leaves_has_its_keys_closed_at_once_and_the_receipt_says_when_they_are_gone(
     platform: Platform,
 ) -> None:
-    platform.run("tenant", "onboard", "leaver")
+    for tenant in ("acme", "leaver"):
+        platform.run("tenant", "onboard", tenant)
     platform.run("concept", "put", "leaver", "dog", "a dog barks")
     platform.run("key", "rotate", "--tenant", "leaver", "--kek")
     receipt = platform.json("tenant", "offboard", "leaver", "--yes")
@@ -117,6 +118,12 @@ def test_a_tenant_that_leaves_has_its_keys_closed_at_once_and_the_receipt_says_w
         for version in (1, 2):
             key = platform.key(place, alias("trial-1234", "leaver", version))
             assert (key["KeyState"], key["Enabled"]) == ("PendingDeletion", False)
+    audit_key = platform.node.directory / "checkpoint.pub"
+    believed = platform.json(
+        "evidence", "verify", receipt["receipt"], "--public-key", receipt["public_key"],
+        "--audit-key", str(audit_key),
+    )  # fmt: skip
+    assert believed["statement"]["predicate"]["keys"] == receipt["keys"]
     platform.run("tenant", "offboard", "leaver", "--yes")  # once more is as good as once
     assert platform.key("eu-west-1", alias("trial-1234", "acme"))["KeyState"] == "Enabled"
 

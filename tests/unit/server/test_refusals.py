@@ -211,6 +211,17 @@ def test_a_body_that_is_not_read_ends_the_connection(node: Node, cortex: str) ->
     assert (chunks.status_code, chunks.headers["connection"]) == (413, "close")
 
 
+def test_a_refused_body_that_is_read_to_its_end_does_not_end_the_connection(node: Node, cortex: str) -> None:
+    """A handshake for each refusal would be a lever; and what was in the body is no request."""
+    path = f"/v1/tenants/acme/cortices/{cortex}/concepts/x"
+    body = f"DELETE {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {node.keys['acme']}\r\n\r\n".encode()
+    node.ask("PUT", "concepts/x", TEXT, cortex=cortex)
+    for _ in range(3):
+        refused = node.send_raw("PUT", path, "", body)
+        assert (refused.status_code, "connection" in refused.headers) == (401, False)
+        assert node.send("GET", "concepts/x", cortex=cortex).status_code == 200
+
+
 def test_an_id_in_the_path_has_no_control_characters(node: Node, cortex: str) -> None:
     for name in ("x\n", "x\x00y", "\x7f", "x" * 257, "\x9b31mred", "a\x85b", "a\u2028b"):
         answer = node.send("PUT", f"concepts/{name}", TEXT, cortex=cortex)

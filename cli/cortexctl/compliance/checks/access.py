@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.messages import ApiKey, DatabaseEvidence
 from cortexctl.compliance.finding import Bounds, Item, age_in_days, is_within, told_age
 from cortexctl.compliance.roles import Role
@@ -148,3 +149,6 @@ def row_security(found: DatabaseEvidence, bounds: TableBounds, now: datetime) ->
         )
     )  # fmt: skip
     return items
+
+
+decoding.learn(globals())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.messages import AuditFreshness
 from cortexctl.audit.verifying import Verified
 from cortexctl.compliance.finding import Bounds, Item
@@ -78,3 +79,6 @@ def anchored(found: Anchors, bounds: Bounds, now: datetime) -> list[Item]:  # no
         for region, kept in found.kept.items()
         if log.settled or kept is None  # a log that has just begun is not to be anchored yet
     ]
+
+
+decoding.learn(globals())

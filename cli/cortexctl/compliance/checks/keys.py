@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.messages import KeyVersion, LedgerEntry, Verified
 from cortexctl.compliance.finding import Bounds, Item, told_age
 from cortexctl.keys import Aged, Policy
@@ -128,3 +129,6 @@ def sealed(found: list[KeyringFile], bounds: Bounds, now: datetime) -> list[Item
 
 def _word(one: Verified) -> str:
     return "opens" if one.check_value else "stays shut"
+
+
+decoding.learn(globals())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from cortex_runtime.formats import decoding
 from cortexctl.certificates import Certificate
 from cortexctl.compliance.finding import Bounds, Item
 from cortexctl.platforms.base import Listener
@@ -72,3 +73,6 @@ def life(found: Iterable[Certificate], bounds: LifeBounds, now: datetime) -> lis
 
 def _name(one: Listener) -> str:
     return f"{one.place}: {one.name}, port {one.port}" if one.name else f"unknown, port {one.port}"
+
+
+decoding.learn(globals())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.messages import KeptBackup, Tenant
 from cortexctl.compliance.finding import Bounds, Item, age_in_days, is_within, told_age
 from cortexctl.evidence import Kept
@@ -115,3 +116,6 @@ def _judged(one: Kept, days: float, now: datetime) -> tuple[str, bool]:
     outcome = one.statement.predicate.get("outcome")
     age = age_in_days(str(one.statement.predicate.get("finished") or ""), now)
     return f"{outcome}, {told_age(age)}", outcome == "passed" and is_within(age, days)
+
+
+decoding.learn(globals())

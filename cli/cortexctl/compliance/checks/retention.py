@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cortex_runtime.formats import decoding
 from cortexctl.compliance.finding import Bounds, Item, told_age
 from cortexctl.platforms.base import KeptFiles
 from cortexctl.retention import Policy, days
@@ -65,3 +66,6 @@ def _longest(policy: Policy, what: str) -> timedelta:
     age = getattr(policy, what)
     years = int(age.split()[0]) if "year" in age else 0
     return timedelta(days=days(age) + years // 4 + bool(years))
+
+
+decoding.learn(globals())

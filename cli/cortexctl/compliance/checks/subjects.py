@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from cortex_runtime.formats import decoding
 from cortex_runtime.formats.messages import Tenant
 from cortexctl.compliance.finding import Bounds, Item
 from cortexctl.compliance.roles import Role
@@ -83,3 +84,6 @@ def _receipt(tenant: str, receipts: list[Kept], bound: str) -> Item:
         observed=f"left at {receipt['left_at']}; {opened} versions open, {left} rows left",
         bound=bound, ok=opened == 0 and left == 0, digest=newest.digest,
     )  # fmt: skip
+
+
+decoding.learn(globals())
