@@ -130,7 +130,7 @@ def stack(aws: Aws, endpoint: str) -> Stack:
         "deployment": "default", "region": REGION, "founder": REGION, "domain": "api.example.org",
         "regions": {REGION: "10.32.0.0/16", PEER: "10.48.0.0/16"},
         "zones": [f"{REGION}{zone}" for zone in "abc"],
-        "peers": {PEER: {"vpc_id": vpc, "keys": keys, "tenant_keys": {}}},
+        "peers": {PEER: {"vpc_id": vpc, "asked": {}, "keys": keys, "tenant_keys": {}}},
         "administrators": [f"arn:aws:iam::{ACCOUNT}:role/platform"], "recipients": ["on-call@example.org"],
         "protected": False, "machines": {"types": ["m7g.xlarge"], "min": 1, "max": 3},
         "database": {"instances": 1},

@@ -2,6 +2,7 @@ output "peer" {
   description = "What the other regions need to know of this one: their variable peers."
   value = {
     vpc_id      = module.network.vpc_id
+    asked       = module.network.asked
     keys        = module.keys.arns
     tenant_keys = { for name, tenant in module.tenant : name => tenant.key_arn }
   }

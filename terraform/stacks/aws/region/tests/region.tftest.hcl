@@ -2,9 +2,6 @@ mock_provider "aws" {
   mock_data "aws_caller_identity" {
     defaults = { account_id = "123456789012" }
   }
-  mock_data "aws_vpc_peering_connection" {
-    defaults = { id = "pcx-1" }
-  }
 }
 
 variables {
@@ -37,6 +34,7 @@ run "another_region_joins_and_copies_to_all" {
     peers = {
       for region in ["ap-south-1", "eu-west-1"] : region => {
         vpc_id      = "vpc-${region}"
+        asked       = { us-east-1 = "pcx-${region}" }
         keys        = { for purpose in ["audit", "data", "logs", "secrets"] : purpose => "arn:aws:kms:${region}:123456789012:key/mrk-${purpose}" }
         tenant_keys = { acme = "arn:aws:kms:${region}:123456789012:key/mrk-acme" }
       }
