@@ -48,7 +48,6 @@ variable "region" {}
 variable "regions" {}
 variable "zones" {}
 variable "administrators" {}
-variable "ways" { type = set(string) }
 variable "machines" { default = 3 }
 variable "wait" { default = "0" }
 variable "master_password" {
@@ -66,12 +65,16 @@ resource "terraform_data" "machines" {
   input = var.machines
   provisioner "local-exec" { command = "sleep ${var.wait}" }
 }
+locals {
+  asked    = { for region in keys(var.peers) : region => "pcx-${var.region}" if var.region < region }
+  answered = [for region, peer in var.peers : region if contains(keys(peer.asked), var.region)]
+}
 resource "terraform_data" "way" {
-  for_each = var.ways
+  for_each = setunion(keys(local.asked), local.answered)
   input    = each.key
 }
 output "peer" {
-  value = { vpc_id = "vpc-${terraform_data.vpc.output}", keys = {}, tenant_keys = {} }
+  value = { vpc_id = "vpc-${terraform_data.vpc.output}", asked = local.asked, keys = {}, tenant_keys = {} }
 }
 output "load_balancer" { value = { arn = "arn", name = terraform_data.vpc.output, zone_id = "Z" } }
 output "ways" { value = sort(keys(terraform_data.way)) }

@@ -17,3 +17,8 @@ output "public_subnets" {
   description = "The ids of the public subnets, by availability zone: for the load balancer alone."
   value       = { for zone, subnet in aws_subnet.public : zone => subnet.id }
 }
+
+output "asked" {
+  description = "The ids of the connections that this region has asked for, by the region that accepts."
+  value       = { for region, connection in aws_vpc_peering_connection.asked : region => connection.id }
+}

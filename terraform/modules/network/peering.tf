@@ -1,16 +1,15 @@
 # Nodes pass a write to its owner, which may be in another region. Of two regions the one whose name comes
-# first asks, the other finds what was asked and accepts: no state needs another's.
+# first asks for a connection, and the other accepts it once it is told of it.
 
 locals {
-  asked   = { for region, peer in var.peers : region => peer if sort([var.region, region])[0] == var.region }
-  answers = { for region, peer in var.peers : region => peer if sort([var.region, region])[0] == region }
+  asked    = { for region, peer in var.peers : region => peer if sort([var.region, region])[0] == var.region }
+  answered = { for region, peer in var.peers : region => peer.asked if peer.asked != null }
   connections = merge(
     { for region, connection in aws_vpc_peering_connection.asked : region => connection.id },
-    { for region, accepter in aws_vpc_peering_connection_accepter.answered : region => accepter.vpc_peering_connection_id },
+    { for region, accepter in aws_vpc_peering_connection_accepter.answered : region => accepter.id },
   )
-  ways = merge([
-    for region, peer in var.peers : { for zone in var.zones : "${region}/${zone}" => { region = region, zone = zone } }
-  ]...)
+  joined = setunion(keys(local.asked), keys(local.answered))
+  ways   = { for way in setproduct(local.joined, var.zones) : "${way[0]}/${way[1]}" => { region = way[0], zone = way[1] } }
 }
 
 resource "aws_vpc_peering_connection" "asked" {
@@ -22,21 +21,10 @@ resource "aws_vpc_peering_connection" "asked" {
   tags        = { Name = "${local.name}-${each.key}" }
 }
 
-data "aws_vpc_peering_connection" "asking" {
-  for_each = local.answers
-
-  vpc_id      = each.value.vpc
-  peer_vpc_id = aws_vpc.this.id
-  filter {
-    name   = "status-code"
-    values = ["pending-acceptance", "provisioning", "active"]
-  }
-}
-
 resource "aws_vpc_peering_connection_accepter" "answered" {
-  for_each = local.answers
+  for_each = local.answered
 
-  vpc_peering_connection_id = data.aws_vpc_peering_connection.asking[each.key].id
+  vpc_peering_connection_id = each.value
   auto_accept               = true
   tags                      = { Name = "${local.name}-${each.key}" }
 }

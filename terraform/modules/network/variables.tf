@@ -48,10 +48,11 @@ variable "cidr" {
 
 variable "peers" {
   type = map(object({
-    vpc  = string
-    cidr = string
+    vpc   = string
+    cidr  = string
+    asked = optional(string)
   }))
-  description = "The networks of the other regions, by region, that nodes of this one reach: empty until they are made."
+  description = "The networks of the other regions, by region, and the connection that each has asked this one for: empty until they are made."
   default     = {}
   nullable    = false
   validation {

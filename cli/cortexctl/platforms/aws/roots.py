@@ -67,10 +67,7 @@ def variables(deployment: Deployment, root: str, known: Outputs) -> dict[str, An
         return {
             **shared, "zone_id": place.zone_id, "accelerator": place.accelerator, "load_balancers": every_one
         }  # fmt: skip
-    # Of two regions the one whose name comes first asks for the way; the other can only answer.
     others = [other for other in place.regions if other != root and _made(known, other)]
-    ways = [other for other in others if root < other or root in known[other]["ways"]]
-    peers = {other: known[other]["peer"] for other in others}
     return {
         **place.options,
         **shared,
@@ -78,13 +75,12 @@ def variables(deployment: Deployment, root: str, known: Outputs) -> dict[str, An
         "regions": place.regions,
         "zones": place.zones[root],
         "administrators": place.administrators,
-        "peers": peers,
-        "ways": ways,
+        "peers": {other: known[other]["peer"] for other in others},
     }
 
 
 def _made(known: Outputs, region: str) -> bool:
-    return {"peer", "load_balancer", "ways"} <= known.get(region, {}).keys()
+    return {"peer", "load_balancer"} <= known.get(region, {}).keys()
 
 
 def _place(deployment: Deployment) -> AwsPlace:

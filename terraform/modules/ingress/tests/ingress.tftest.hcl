@@ -12,8 +12,10 @@ variables {
   topic_arn           = "arn:aws:sns:eu-west-1:123456789012:alarms"
 }
 
+# Most plan what matters alone: the firewall takes more time than all else.
 run "takes_tls_alone_in_three_zones" {
   command = plan
+  plan_options { target = [aws_lb_listener.https] }
   assert {
     condition     = aws_lb_listener.https.protocol == "HTTPS" && startswith(aws_lb_listener.https.ssl_policy, "ELBSecurityPolicy-TLS13-1-2")
     error_message = "Clients must use TLS 1.2 or newer."
@@ -60,6 +62,7 @@ run "has_a_firewall" {
 
 run "tells_when_nobody_answers" {
   command = plan
+  plan_options { target = [aws_cloudwatch_metric_alarm.this] }
   assert {
     condition     = keys(aws_cloudwatch_metric_alarm.this) == ["failing", "no-nodes", "slow", "unhealthy"] && alltrue([for alarm in aws_cloudwatch_metric_alarm.this : contains(alarm.alarm_actions, var.topic_arn)])
     error_message = "There must be alarms on nodes that are away, failing or slow."
@@ -72,6 +75,7 @@ run "tells_when_nobody_answers" {
 
 run "is_shielded_if_asked" {
   command = plan
+  plan_options { target = [aws_shield_protection.this] }
   variables { shield = true }
   assert {
     condition     = length(aws_shield_protection.this) == 1
@@ -81,12 +85,14 @@ run "is_shielded_if_asked" {
 
 run "refuses_what_is_no_domain" {
   command = plan
+  plan_options { target = [aws_acm_certificate.this] }
   variables { domain = "https://api.example.org/" }
   expect_failures = [var.domain]
 }
 
 run "refuses_two_zones" {
   command = plan
+  plan_options { target = [aws_lb.this] }
   variables { subnets = { eu-west-1a = "subnet-1", eu-west-1b = "subnet-2" } }
   expect_failures = [var.subnets]
 }

@@ -12,7 +12,7 @@ variables {
   logs_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/mrk-1"
   peers = {
     us-east-1  = { vpc = "vpc-1", cidr = "10.32.0.0/16" }
-    ap-south-1 = { vpc = "vpc-2", cidr = "10.48.0.0/16" }
+    ap-south-1 = { vpc = "vpc-2", cidr = "10.48.0.0/16", asked = "pcx-2" }
   }
 }
 
@@ -81,6 +81,17 @@ run "joins_the_other_regions" {
   assert {
     condition     = length(aws_route.peer) == 6
     error_message = "Each zone must have a way to each other region."
+  }
+}
+
+run "waits_for_a_region_that_has_not_asked" {
+  command = plan
+  variables {
+    peers = { ap-south-1 = { vpc = "vpc-2", cidr = "10.48.0.0/16" } }
+  }
+  assert {
+    condition     = length(aws_vpc_peering_connection_accepter.answered) == 0 && length(aws_route.peer) == 0
+    error_message = "There is no way yet to a region that has not asked for it."
   }
 }
 

@@ -4,7 +4,6 @@
 locals {
   founds  = var.region == var.founder
   peers   = keys(var.peers)
-  ways    = var.ways == null ? toset(local.peers) : var.ways
   founder = local.founds ? { keys = {}, tenant_keys = {} } : { keys = var.peers[var.founder].keys, tenant_keys = var.peers[var.founder].tenant_keys }
 }
 
@@ -31,11 +30,13 @@ module "observability" {
 module "network" {
   source = "../../../modules/network"
 
-  deployment   = var.deployment
-  region       = var.region
-  zones        = var.zones
-  cidr         = var.regions[var.region]
-  peers        = { for region, peer in var.peers : region => { vpc = peer.vpc_id, cidr = var.regions[region] } if contains(local.ways, region) }
+  deployment = var.deployment
+  region     = var.region
+  zones      = var.zones
+  cidr       = var.regions[var.region]
+  peers = {
+    for region, peer in var.peers : region => { vpc = peer.vpc_id, cidr = var.regions[region], asked = lookup(peer.asked, var.region, null) }
+  }
   egress       = var.options.egress
   logs_key_arn = module.keys.arns["logs"]
 }
@@ -54,14 +55,15 @@ module "objectstore" {
 module "cluster" {
   source = "../../../modules/cluster"
 
-  deployment     = var.deployment
-  region         = var.region
-  machines       = var.machines
-  administrators = var.administrators
-  subnets        = module.network.private_subnets
-  key_arns       = { data = module.keys.arns["data"], logs = module.keys.arns["logs"], secrets = module.keys.arns["secrets"] }
-  topic_arn      = module.observability.topic_arn
-  protected      = var.protected
+  deployment         = var.deployment
+  region             = var.region
+  machines           = var.machines
+  kubernetes_version = var.kubernetes_version
+  administrators     = var.administrators
+  subnets            = module.network.private_subnets
+  key_arns           = { data = module.keys.arns["data"], logs = module.keys.arns["logs"], secrets = module.keys.arns["secrets"] }
+  topic_arn          = module.observability.topic_arn
+  protected          = var.protected
   access = {
     database    = module.database.resource_id
     cache       = module.cache.arns
@@ -79,6 +81,7 @@ module "database" {
   founds                = local.founds
   global_cluster        = "cortexkg-${var.deployment}"
   master_password       = var.master_password
+  engine_version        = var.database.version
   instance_class        = var.database.class
   instances             = var.database.instances
   lag_bound_ms          = var.database.lag_bound_ms
@@ -97,6 +100,8 @@ module "cache" {
 
   deployment            = var.deployment
   region                = var.region
+  node_type             = var.cache.type
+  shards                = var.cache.shards
   vpc_id                = module.network.vpc_id
   subnets               = module.network.private_subnets
   client_security_group = module.cluster.security_group_id

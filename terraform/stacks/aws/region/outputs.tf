@@ -2,14 +2,10 @@ output "peer" {
   description = "What the other regions need to know of this one: their variable peers."
   value = {
     vpc_id      = module.network.vpc_id
+    asked       = module.network.asked
     keys        = module.keys.arns
     tenant_keys = { for name, tenant in module.tenant : name => tenant.key_arn }
   }
-}
-
-output "ways" {
-  description = "The regions to whose networks this one has asked for a way, or has one."
-  value       = sort(tolist(local.ways))
 }
 
 output "load_balancer" {

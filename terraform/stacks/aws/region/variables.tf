@@ -69,6 +69,7 @@ variable "founder" {
 variable "peers" {
   type = map(object({
     vpc_id      = string
+    asked       = map(string)
     keys        = map(string)
     tenant_keys = map(string)
   }))
@@ -82,16 +83,6 @@ variable "peers" {
   validation {
     condition     = var.region == var.founder || contains(keys(var.peers), var.founder)
     error_message = "The founding region is made first: its output peer must be among the peers."
-  }
-}
-
-variable "ways" {
-  type        = set(string)
-  description = "The peers to whose networks there are ways: all, unless said. One whose name comes first must have asked before."
-  default     = null
-  validation {
-    condition     = length(setsubtract(var.ways == null ? [] : var.ways, keys(var.peers))) == 0
-    error_message = "Ways lead to peers."
   }
 }
 
@@ -135,13 +126,31 @@ variable "machines" {
 
 variable "database" {
   type = object({
+    version      = optional(string, "16.6")
     class        = optional(string, "db.r7g.large")
     instances    = optional(number, 3)
     lag_bound_ms = optional(number, 5000)
     rpo_seconds  = optional(number)
   })
-  description = "The database's instances here, by how much a copy may be behind before an alarm, and after how many seconds of it commits wait."
+  description = "The database: the version that the global stack has, the instances here, by how much a copy may be behind before an alarm, and after how many seconds of it commits wait."
   default     = {}
+  nullable    = false
+}
+
+variable "cache" {
+  type = object({
+    type   = optional(string, "cache.r7g.large")
+    shards = optional(number, 2)
+  })
+  description = "The cache's nodes: their type, and over how many shards entries are spread."
+  default     = {}
+  nullable    = false
+}
+
+variable "kubernetes_version" {
+  type        = string
+  description = "The version of Kubernetes, such as 1.33."
+  default     = "1.33"
   nullable    = false
 }
 
