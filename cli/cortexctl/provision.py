@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cortexctl import terraform
 from cortexctl.deployment import Deployment, Region
 from cortexctl.errors import CortexctlError
-from cortexctl.terraform import Event, Outcome, Root
+from cortexctl.terraform import Event, Outcome, Proposal, Root
+
+T = TypeVar("T")
 
 GLOBAL = "global"
 EDGE_ADDRESS = "module.edge.terraform_data.this"
@@ -34,14 +36,30 @@ def apply(
 ) -> dict[str, Outcome]:
     """Apply all roots; `replace` has the addresses to make anew by root. Returns the outcomes by root.
 
-    All of them are finished, whatever becomes of one; then the first failure is raised.
+    All of them are finished, whatever becomes of one; then the first failure is raised. Raises Refused,
+    before anything is applied, when the policies deny the plan of a root.
     """
     variables = _variables(deployment)
+    roots = _roots(deployment, binary, on_event)
 
     def one(root: Root) -> Outcome:
         return root.apply(variables[root.name], replace=replace.get(root.name, ()))
 
-    return _side_by_side(_roots(deployment, binary, on_event), one)
+    def propose(root: Root) -> Proposal:
+        return root.propose(variables[root.name], replace=replace.get(root.name, ()))
+
+    # On one machine there are processes alone, of which no rule says anything: a plan would only take time.
+    if deployment.platform == "local":
+        return _side_by_side(roots, one)
+    from cortexctl.policy import gate  # noqa: PLC0415 - so that here nothing of it is loaded, either
+
+    try:
+        proposals = _side_by_side(roots, propose)
+        gate.check(deployment, {name: proposal.document for name, proposal in proposals.items()})
+        return _side_by_side(roots, lambda root: root.carry_out(proposals[root.name]))
+    finally:
+        for root in roots:
+            root.discard()
 
 
 def plan(
@@ -102,9 +120,9 @@ def _region_variables(region: Region) -> dict[str, Any]:
     }
 
 
-def _side_by_side(roots: Sequence[Root], work: Callable[[Root], Outcome]) -> dict[str, Outcome]:
+def _side_by_side(roots: Sequence[Root], work: Callable[[Root], T]) -> dict[str, T]:
     with ThreadPoolExecutor(len(roots)) as pool:
-        futures: dict[str, Future[Outcome]] = {root.name: pool.submit(work, root) for root in roots}
+        futures: dict[str, Future[T]] = {root.name: pool.submit(work, root) for root in roots}
         try:
             wait(futures.values())
         except BaseException:

@@ -57,6 +57,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan that waits to be applied: actions by address, and what `terraform show -json` prints of it."""
+
+    actions: dict[str, str]
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """A root module (`stack`, below terraform/stacks) whose state and data are in `directory`.
 
@@ -90,6 +98,25 @@ class Root:
         self._prepare(variables)
         return self._run("apply", replace=list(replace), var_file=str(self._variables), auto_approve=True)
 
+    def propose(self, variables: Mapping[str, Any], *, replace: Sequence[str] = ()) -> Proposal:
+        """Plan what `apply` would do, and keep the plan until it is discarded. Raises TerraformError."""
+        self._prepare(variables)
+        found = self._run(
+            "plan", replace=list(replace), var_file=str(self._variables), out=str(self._plan),
+            detailed_exitcode=True,
+        )  # fmt: skip
+        return Proposal(found.actions, self._show())
+
+    def carry_out(self, proposal: Proposal) -> Outcome:
+        """Apply the plan that was proposed: that one, whatever has changed since. Raises TerraformError."""
+        # Terraform keeps no ephemeral variables in a plan: they are given once more.
+        done = self._run("apply", str(self._plan), var_file=str(self._variables), auto_approve=True)
+        return Outcome(proposal.actions, done.outputs)
+
+    def discard(self) -> None:
+        """Remove the plan that was proposed, if there is one: secrets are in it."""
+        self._plan.unlink(missing_ok=True)
+
     def destroy(self) -> Outcome:
         """End everything that the state knows. Raises TerraformError."""
         if not self.state.exists():
@@ -100,6 +127,10 @@ class Root:
     @property
     def _variables(self) -> Path:
         return self.directory / "variables.tfvars.json"
+
+    @property
+    def _plan(self) -> Path:
+        return self.directory / "proposal.tfplan"
 
     def _prepare(self, variables: Mapping[str, Any]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -115,11 +146,24 @@ class Root:
     def _configuration(self) -> Path:
         return self.directory / "cli.tfrc"
 
+    def _show(self) -> bytes:
+        with self._start("show", str(self._plan)) as process:
+            document, complaints = process.communicate()
+        if process.returncode:
+            lines = complaints.decode("utf-8", "replace").splitlines()
+            raise self._failure("show", process.returncode, _Reader(self), lines)
+        return document
+
     def _run(
-        self, command: str, *, detailed_exitcode: bool = False, auto_approve: bool = False, **options: Any
+        self,
+        command: str,
+        *arguments: str,
+        detailed_exitcode: bool = False,
+        auto_approve: bool = False,
+        **options: Any,
     ) -> Outcome:
         process = self._start(
-            command, detailed_exitcode=detailed_exitcode, auto_approve=auto_approve, **options
+            command, *arguments, detailed_exitcode=detailed_exitcode, auto_approve=auto_approve, **options
         )
         reader = _Reader(self)
         complaints: list[str] = []
@@ -139,17 +183,24 @@ class Root:
         return Outcome(reader.actions, reader.outputs)
 
     def _start(
-        self, command: str, *, detailed_exitcode: bool, auto_approve: bool, **options: Any
+        self,
+        command: str,
+        *arguments: str,
+        detailed_exitcode: bool = False,
+        auto_approve: bool = False,
+        **options: Any,
     ) -> subprocess.Popen[bytes]:
         from python_terraform import IsFlagged, Terraform  # noqa: PLC0415 - imported when Terraform is used
 
         terraform = Terraform(working_dir=str(STACKS / self.stack), terraform_bin_path=str(self.binary))
-        if command != "init":
+        if command in ("plan", "apply", "destroy"):
             options["lock_timeout"] = STATE_LOCK_PATIENCE
+        if command != "show":
+            options["input"] = False
         with _environment(self._environment_changes()):
             # `synchronous` that isn't True gives the process itself, whose lines can be read as they come.
             process, _, _ = terraform.cmd(
-                command, **options, input=False, json=IsFlagged, no_color=IsFlagged, synchronous=None,
+                command, *arguments, **options, json=IsFlagged, no_color=IsFlagged, synchronous=None,
                 reconfigure=IsFlagged if command == "init" else None,
                 detailed_exitcode=IsFlagged if detailed_exitcode else None,
                 auto_approve=IsFlagged if auto_approve else None,
