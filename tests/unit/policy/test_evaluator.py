@@ -82,7 +82,7 @@ def test_rules_about_pods_look_at_all_that_run_pods() -> None:
         (("# METADATA", "#"), "# METADATA"),
         (("package terraform.private_databases", "package terraform.other"), "package"),
         (("severity: critical", "severity: dreadful"), "severity"),
-        (("#   remedy: ", "#   cure: "), "remedy"),
+        (("#   remedy: ", "#   cure: "), "cure"),
         (("# custom:", "# custom: ["), "expected"),
     ],
 )
