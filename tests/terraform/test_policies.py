@@ -1,4 +1,4 @@
-"""The stacks of AWS as they are now, planned against a stand-in of AWS, pass the policies; one flip does not."""
+"""The stacks of AWS, planned against a stand-in of AWS, pass the policies until a guard is taken away."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def peer(region: str) -> dict[str, Any]:
         for purpose in ("audit", "data", "logs", "secrets")
     }
     tenant = f"arn:aws:kms:{region}:{ACCOUNT}:key/mrk-acme"
-    return {"vpc_id": f"vpc-{region}", "keys": keys, "tenant_keys": {"acme": tenant}}
+    return {"vpc_id": f"vpc-{region}", "keys": keys, "tenant_keys": {"acme": tenant}, "asked": {}}
 
 
 def variables(stack: str) -> dict[str, Any]:
