@@ -16,6 +16,7 @@ from cortexctl.errors import CortexctlError
 from cortexctl.terraform import Event, Outcome, Root
 
 T = TypeVar("T")
+
 GLOBAL = "global"
 EDGE_ADDRESS = "module.edge.terraform_data.this"
 REGION_ADDRESS = "module.region.terraform_data.this"

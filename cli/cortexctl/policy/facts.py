@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -35,7 +35,7 @@ def load(deployment: Deployment | None) -> Facts:
     import yaml  # noqa: PLC0415 - --help must be quick
 
     path = policies.find("deployment.yaml")
-    own = deployment.policy or {} if deployment else {}
+    own = _own(deployment) if deployment else {}
     try:
         general = msgspec.convert(yaml.safe_load(path.read_bytes()), Facts)
     except (OSError, yaml.YAMLError, ValueError) as error:
@@ -49,6 +49,12 @@ def load(deployment: Deployment | None) -> Facts:
             why=_line(error),
             todo=f"Mend policy in {deployment.directory / 'deployment.yaml'}.",
         ) from error
+
+
+def _own(deployment: Deployment) -> dict[str, Any]:
+    """Return what a deployment says of itself: on AWS its regions are those that it may use."""
+    regions = {"regions": list(deployment.nodes_a_region)} if deployment.platform == "aws" else {}
+    return regions | (deployment.policy or {})
 
 
 def _line(error: Exception) -> str:

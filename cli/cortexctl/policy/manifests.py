@@ -10,7 +10,7 @@ import yaml
 
 from cortex_runtime.formats import decoding
 from cortexctl.errors import UsageError
-from cortexctl.policy.matter import TooLarge, escaped
+from cortexctl.policy.matter import MOST_DEPTH, TooLarge, escaped
 from cortexctl.policy.rules import Rule, Subject
 
 MOST_BYTES = 16 << 20
@@ -78,12 +78,22 @@ def _documents(content: bytes) -> list[dict[str, Any]]:
     """Return the documents. Raises YAMLError, ValueError."""
     if len(content) > MOST_BYTES:
         raise TooLarge(f"it has more than {MOST_BYTES >> 20} MiB")
+    _check_depth(content)
     found = [each for one in yaml.load_all(content, _Loader) for each in _flat(one)]
     if not found:
         raise ValueError("it has no document")
     for number, each in enumerate(found, 1):
         _check(each, number)
     return found
+
+
+def _check_depth(content: bytes) -> None:
+    """Raise TooLarge before documents are composed: that is recursion in C, where it ends the process."""
+    depth = 0
+    for event in yaml.parse(content, yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise TooLarge("it is nested too deeply")
 
 
 def _flat(document: Any) -> Iterator[Any]:

@@ -119,12 +119,11 @@ def _no_plan(name: str, why: str) -> UsageError:
 def _shown(resource: _Resource) -> dict[str, Any]:
     """Return what rules may look at; of what is known on apply alone only what is unknown."""
     content: dict[str, Any] = msgspec.to_builtins(resource)
-    content["change"] = {
-        "actions": resource.change.actions,
-        "before": resource.change.before if "delete" in resource.change.actions else None,
-        "after": _given(resource.change.after),
-        "after_unknown": _unknown(resource.change.after_unknown),
-    }
+    change = content["change"]
+    change["after"] = _given(resource.change.after)
+    change["after_unknown"] = _unknown(resource.change.after_unknown)
+    if "delete" not in resource.change.actions:
+        del change["before"]
     return content
 
 

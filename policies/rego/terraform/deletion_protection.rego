@@ -7,6 +7,7 @@
 #   severity: critical
 #   remedy: Keep var.protected true, or have the deployment's policy say that it is not protected.
 #   types: [aws_backup_vault, aws_db_instance, aws_dynamodb_table, aws_kms_key, aws_kms_replica_key, aws_lb, aws_rds_cluster, aws_rds_global_cluster, aws_s3_bucket]
+#   attributes: [deletion_protection, deletion_protection_enabled, deletion_window_in_days, enable_deletion_protection, force_destroy, skip_final_snapshot]
 package terraform.deletion_protection
 
 import rego.v1

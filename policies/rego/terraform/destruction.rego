@@ -7,6 +7,7 @@
 #   severity: critical
 #   remedy: Move the resource with moved or state mv. What really must go is first taken out of the deployment by hand.
 #   types: [aws_backup_vault, aws_db_instance, aws_dynamodb_table, aws_efs_file_system, aws_kms_key, aws_kms_replica_key, aws_rds_cluster, aws_rds_global_cluster, aws_s3_bucket]
+#   attributes: []
 package terraform.destruction
 
 import rego.v1

@@ -10,6 +10,7 @@
 #   severity: critical
 #   remedy: Name the actions, the resources and whom it is for.
 #   types: [aws_ecr_repository_policy, aws_iam_access_key, aws_iam_group_policy, aws_iam_group_policy_attachment, aws_iam_policy, aws_iam_role, aws_iam_role_policy, aws_iam_role_policy_attachment, aws_iam_user_policy, aws_iam_user_policy_attachment, aws_kms_key, aws_kms_replica_key, aws_s3_bucket_policy, aws_secretsmanager_secret_policy, aws_sns_topic_policy, aws_sqs_queue_policy, aws_vpc_endpoint]
+#   attributes: [assume_role_policy, policy, policy_arn]
 package terraform.least_privilege
 
 import rego.v1
@@ -47,40 +48,31 @@ everything := {"AdministratorAccess", "IAMFullAccess", "PowerUserAccess"}
 borrowing := {"*", "iam:*", "iam:PassRole", "sts:*", "sts:AssumeRole"}
 
 deny contains plan.denial(r, "its policy is no JSON", "Make it with jsonencode") if {
-	some r in plan.of(object.keys(documents))
-	document := object.get(r.change.after, documents[r.type], null)
-	not document in [null, ""]
-	not json.is_valid(document)
+	some r in unreadable
 }
 
 deny contains plan.denial(r, concat("", ["it allows ", action, " on everything"]), "Name the actions and the resources") if {
-	some [r, statement] in allowing
-	some action in iam.list(object.get(statement, "Action", []))
+	some [r, statement, action] in on_everything
 	broad(action)
-	"*" in iam.list(object.get(statement, "Resource", []))
 	not narrowed(r, statement)
 }
 
 deny contains plan.denial(r, concat("", ["it allows all but what ", key, " names"]), "Name what is allowed") if {
-	some [r, statement] in allowing
-	some key in ["NotAction", "NotPrincipal", "NotResource"]
-	statement[key]
+	some [r, statement] in inverted
+	some key in inversions & object.keys(statement)
 }
 
 deny contains plan.denial(r, "it lets in everybody without a condition", "Name the principal, or add a condition") if {
-	some [r, statement] in allowing
+	some [r, statement] in unconditional
 	r.type in at_resources
 	"*" in iam.principals(statement)
-	count(object.get(statement, "Condition", {})) == 0
 }
 
 deny contains plan.denial(r, concat("", ["it lends every right there is by ", action]), "Name the roles") if {
-	some [r, statement] in allowing
+	some [r, _, action] in on_everything
 	r.type in {"aws_iam_group_policy", "aws_iam_policy", "aws_iam_role_policy", "aws_iam_user_policy"}
-	some action in iam.list(object.get(statement, "Action", []))
 	action in borrowing
 	not broad(action)
-	"*" in iam.list(object.get(statement, "Resource", []))
 }
 
 deny contains plan.denial(r, concat("", ["it has ", name]), "Attach a policy that names what it needs") if {
@@ -93,12 +85,43 @@ deny contains plan.denial(r, "it is a secret that does not expire", "Use a role"
 	some r in plan.of({"aws_iam_access_key"})
 }
 
+unreadable := [r |
+	some r in plan.of(object.keys(documents))
+	document := object.get(r.change.after, documents[r.type], null)
+	not document in [null, ""]
+	not json.is_valid(document)
+]
+
 # Every statement that allows something, with its resource.
 allowing := [[{"address": r.address, "type": r.type}, statement] |
 	some r in plan.of(object.keys(documents))
 	some statement in iam.statements(r.change.after[documents[r.type]])
 	statement.Effect == "Allow"
 ]
+
+# Sought in comprehensions: a plan has a few documents for each tenant.
+on_everything := [[r, statement, action] |
+	some [r, statement] in allowing
+	"*" in iam.list(object.get(statement, "Resource", []))
+	some action in iam.list(object.get(statement, "Action", []))
+	suspicious(action)
+]
+
+unconditional := [[r, statement] |
+	some [r, statement] in allowing
+	count(object.get(statement, "Condition", {})) == 0
+]
+
+inversions := {"NotAction", "NotPrincipal", "NotResource"}
+
+inverted := [[r, statement] |
+	some [r, statement] in allowing
+	count(inversions & object.keys(statement)) > 0
+]
+
+suspicious(action) if broad(action)
+
+suspicious(action) if action in borrowing
 
 broad(action) if action == "*"
 

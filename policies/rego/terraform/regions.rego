@@ -25,7 +25,7 @@ harmless := {
 }
 
 # Attributes that name a region into which something goes.
-ways_out := ["endpoint_group_region", "peer_region", "region"]
+ways_out := {"endpoint_group_region", "peer_region", "region"}
 
 deny contains plan.denial(r, concat("", ["it is made in ", region]), "Choose a region that the deployment may use") if {
 	count(strange) > 0
@@ -37,10 +37,9 @@ deny contains plan.denial(r, concat("", ["it is made in ", region]), "Choose a r
 }
 
 deny contains plan.denial(r, concat("", ["it goes to ", region]), "Choose a region that the deployment may use") if {
-	some r in input.resource_changes
-	r.mode == "managed"
+	some r in going
 	some attribute in ways_out
-	region := r.change.after[attribute]
+	region := object.get(r.change.after, attribute, null)
 	is_string(region)
 	not region in allowed
 	not here_for_the_world(r, region)
@@ -53,6 +52,12 @@ deny contains plan.denial(r, concat("", ["its copies go to ", region]), "Choose 
 	region := split(copy.destination_vault_arn, ":")[3]
 	not region in allowed
 }
+
+going := [r |
+	some r in input.resource_changes
+	r.mode == "managed"
+	count(ways_out & object.keys(r.change.after)) > 0
+]
 
 here_for_the_world(r, region) if {
 	region in worldwide

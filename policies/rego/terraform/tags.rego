@@ -14,21 +14,42 @@ import rego.v1
 
 import data.lib.plan
 
-deny contains plan.denial(r, concat("", ["its tag ", tag, " is missing"]), "Add it to the default_tags of the provider") if {
+required := {tag | some tag in data.deployment.tags}
+
+# What can have tags and lacks one. Sought in comprehensions: every resource of a plan is looked at here.
+lacking := [r |
 	some r in input.resource_changes
+	count(required - object.keys(r.change.after.tags_all)) > 0
+]
+
+empty := [r |
+	some r in input.resource_changes
+	"" in r.change.after.tags_all
+]
+
+unknown := [r |
+	some r in input.resource_changes
+	r.change.after_unknown.tags_all == true
+]
+
+deny contains plan.denial(r, concat("", ["its tag ", tag, " is missing"]), "Add it to the default_tags of the provider") if {
+	some r in lacking
 	r.mode == "managed"
-	tags := object.get(r.change, ["after", "tags_all"], null)
-	tags != null
-	some tag in data.deployment.tags
-	object.get(tags, tag, null) in [null, ""]
+	some tag in required - object.keys(r.change.after.tags_all)
 	not plan.unknown(r, ["tags_all", tag])
+}
+
+deny contains plan.denial(r, concat("", ["its tag ", tag, " is empty"]), "Add it to the default_tags of the provider") if {
+	some r in empty
+	r.mode == "managed"
+	some tag in required
+	r.change.after.tags_all[tag] == ""
 }
 
 # The provider shows tags as unknown where nobody gives any.
 deny contains plan.denial(r, "it has no tags", "Give the provider default_tags") if {
-	some r in input.resource_changes
+	some r in unknown
 	r.mode == "managed"
-	plan.unknown(r, ["tags_all"])
 	not plan.stated(r, "tags")
 	not tagged_by_provider(r)
 }

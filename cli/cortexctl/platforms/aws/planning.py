@@ -143,9 +143,12 @@ def _settings(deployment: Deployment) -> str:
 def _judge(deployment: Deployment, planned: Sequence[Root]) -> None:
     """Hold plans against the policies. Raises Refused."""
     judge = policy.Judge(policy.rules_of("terraform"), policy.facts_of(deployment))
-    for root in planned:
-        plan = policy.read_plan(root.show(root.directory / PLAN), root.name)
-        policy.refuse(judge.judge(plan), f"the plan of {root.name}")
+    verdicts = [
+        verdict
+        for root in planned
+        for verdict in judge.judge(policy.read_plan(root.show(root.directory / PLAN), root.name))
+    ]
+    policy.refuse(verdicts, f"what would be applied to deployment {deployment.name!r}")
 
 
 decoding.learn(globals())

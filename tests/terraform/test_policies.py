@@ -1,0 +1,107 @@
+"""The stacks of AWS, planned against a stand-in of AWS, pass the policies until a guard is taken away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortexctl.policy import Judge, facts_of, read_plan, rules_of
+
+pytest.importorskip("terraform.aws", reason="the stacks of AWS are not here")
+pytest.importorskip("flask", reason="moto's server needs flask, which is not installed")
+pytestmark = pytest.mark.slow
+
+ACCOUNT = "123456789012"
+REGIONS = {"ap-south-1": "10.16.0.0/16", "eu-west-1": "10.32.0.0/16", "us-east-1": "10.48.0.0/16"}
+STAND_IN = """
+  access_key                  = "nobody"
+  secret_key                  = "nothing"
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+}
+"""
+BACKEND = 'terraform {\n  backend "local" {}\n}\n'
+
+
+def peer(region: str) -> dict[str, Any]:
+    keys = {
+        purpose: f"arn:aws:kms:{region}:{ACCOUNT}:key/mrk-{purpose}"
+        for purpose in ("audit", "data", "logs", "secrets")
+    }
+    tenant = f"arn:aws:kms:{region}:{ACCOUNT}:key/mrk-acme"
+    return {"vpc_id": f"vpc-{region}", "keys": keys, "tenant_keys": {"acme": tenant}, "asked": {}}
+
+
+def variables(stack: str) -> dict[str, Any]:
+    shared = {
+        "deployment": "trial", "founder": "eu-west-1", "domain": "api.example.org",
+        "recipients": ["on-call@example.org"],
+    }  # fmt: skip
+    if stack == "global":
+        balancers = {
+            region: {
+                "arn": f"arn:aws:elasticloadbalancing:{region}:{ACCOUNT}:loadbalancer/app/trial/1",
+                "name": f"trial.{region}.elb.amazonaws.com",
+                "zone_id": "Z1",
+            }
+            for region in REGIONS
+        }
+        return shared | {"zone_id": "Z0123456789ABC", "load_balancers": balancers}
+    return shared | {
+        "region": "us-east-1",
+        "regions": REGIONS,
+        "zones": [f"us-east-1{zone}" for zone in "abc"],
+        "administrators": [f"arn:aws:iam::{ACCOUNT}:role/platform"],
+        "peers": {region: peer(region) for region in ("ap-south-1", "eu-west-1")},
+        "tenants": {"acme": {"concepts": 1000, "columns": 1000, "storage": 1_000_000, "requests": 10}},
+    }
+
+
+def planned(aws: Any, root: Path, endpoint: str) -> dict[str, Any]:
+    done = aws.run(root, "plan", "-out=plan", AWS_ENDPOINT_URL=endpoint)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    shown: dict[str, Any] = json.loads(aws.run(root, "show", "-json", "plan").stdout)
+    return shown
+
+
+def denials(plan: dict[str, Any]) -> dict[str, list[str]]:
+    found = Judge(rules_of("terraform"), facts_of(None)).judge(
+        read_plan(json.dumps(plan).encode(), "the plan")
+    )
+    return {
+        verdict.rule.name: [denial.message for denial in verdict.denials]
+        for verdict in found
+        if verdict.denials
+    }
+
+
+@pytest.mark.parametrize("stack", ["global", "region"])
+def test_a_plan_of_a_stack_passes_until_a_guard_is_taken_away(aws: Any, stack: str) -> None:
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - it warns where flask is missing
+
+    root = aws.copy() / "stacks/aws" / stack
+    alias = 'provider "aws" {\n  alias = "us_east_1"' + STAND_IN if stack == "global" else ""
+    (root / "moto_override.tf").write_text(BACKEND + 'provider "aws" {' + STAND_IN + alias)
+    (root / "terraform.tfvars.json").write_text(json.dumps(variables(stack)))
+    aws.init(root)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        plan = planned(aws, root, f"http://{host}:{port}")
+        assert denials(plan) == {}
+        main = (root if stack == "global" else root.parents[2] / "modules/database") / "main.tf"
+        text = main.read_text()
+        assert "storage_encrypted" in text
+        lines = [
+            "  storage_encrypted = false" if "storage_encrypted" in line else line
+            for line in text.splitlines()
+        ]
+        main.write_text("\n".join(lines) + "\n")
+        assert set(denials(planned(aws, root, f"http://{host}:{port}"))) == {"encryption_at_rest"}
+    finally:
+        server.stop()
