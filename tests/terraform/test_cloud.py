@@ -12,11 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from terraform.cloud import QUEUE, Cloud, Door, client, make_bucket
+from terraform.cloud import BUCKET, QUEUE, Cloud, Door, client, make_bucket
 
 pytest.importorskip("flask", reason="moto's server needs flask, which is not installed")
 pytestmark = pytest.mark.slow
 HOME = "eu-west-1"
+RULE = """# METADATA
+# title: Nothing is in the east
+# description: Made for a test.
+# custom:
+#   severity: high
+#   remedy: Go elsewhere.
+#   types: [terraform_data]
+package terraform.forbidden
+
+import rego.v1
+
+import data.lib.plan
+
+deny contains plan.denial(r, "it is forbidden", "Go elsewhere") if {
+	some r in plan.of({"terraform_data"})
+	r.change.after.input == "us-east-1"
+	r.address == "terraform_data.vpc"
+}
+"""
 MIRROR = os.environ.get("TF_PLUGIN_DIR", "")
 
 
@@ -111,6 +130,17 @@ def test_all_regions_know_each_other_and_a_second_up_changes_nothing(made: Cloud
     assert again.returncode == 0, again.stderr
     assert "Nothing was changed" in again.stderr
     assert made.run("drift").returncode == 0
+
+
+def test_one_denial_of_the_policies_stops_a_whole_stage(cloud: Cloud) -> None:
+    (cloud.place / "policies" / "rego" / "terraform" / "forbidden.rego").write_text(RULE)
+    done = cloud.run("up", *cloud.wish(), "--yes")
+    assert done.returncode == 5, done.stderr
+    assert "terraform_data.vpc: it is forbidden. Go elsewhere." in done.stderr
+    states = cloud.s3().list_objects_v2(Bucket=BUCKET, Prefix=f"{cloud.name}/")["Contents"]
+    roots = [Path(found["Key"]).stem for found in states]
+    made = {root for root in roots if cloud.state(root)["resources"]}
+    assert made == {"global", HOME}  # of the stage after these neither region, the allowed one, too
 
 
 def test_a_kept_plan_is_applied_to_the_letter_and_once(made: Cloud, tmp_path: Path) -> None:
