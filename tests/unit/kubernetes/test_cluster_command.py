@@ -64,7 +64,12 @@ def install(server: ApiServer, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_install_by_helm(server: ApiServer, tmp_path: Path) -> None:
     """Values that are off are refused before anything is made; so is whatever the cluster refuses."""
-    server.objects["/version"] = {"major": "1", "minor": "37", "gitVersion": "v1.37.0"}
+    server.objects |= {
+        "/version": {"major": "1", "minor": "37", "gitVersion": "v1.37.0"},
+        "/api": {"kind": "APIVersions", "versions": ["v1"]},
+        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
+    }
     bad = tmp_path / "bad.yaml"
     bad.write_text("node: {replicas: many}")
     done = install(server, "-f", str(bad))

@@ -118,7 +118,7 @@ def explain(error: ApiException) -> CortexctlError:
 def _message(error: ApiException) -> str:
     """Return the message of the Status object that a refusal is, else its beginning."""
     try:
-        return str(json.loads(error.body)["message"])
+        return str(json.loads(error.body or "")["message"])
     except (TypeError, ValueError, LookupError):
         return str(error.body)[:200]
 
