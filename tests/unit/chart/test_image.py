@@ -101,6 +101,7 @@ def test_the_steps_make_an_environment_that_a_node_starts_in(tmp_path: Path) -> 
             subprocess.run(["/bin/sh", "-ec", f"LOCKS=node; {rest}"], check=True)
         elif word == "COPY" and "cortex_runtime" in rest:
             source, target = rest.split()
+            Path(target).parent.mkdir(exist_ok=True)
             subprocess.run(["cp", "-r", ROOT / source, target], check=True)
         elif word == "COPY":
             assert all((ROOT / each).exists() for each in line.split()[1:-1]), line

@@ -67,9 +67,8 @@ def connect(namespace: str, *, kubeconfig: Path | None = None, context: str | No
     """Return a cluster of a kubeconfig (KUBECONFIG, else ~/.kube/config). Asks nothing. Raises Refused."""
     try:
         chosen = client.Configuration()
-        config.load_kube_config(
-            str(kubeconfig) if kubeconfig else None, context, chosen, persist_config=False
-        )
+        load: Callable[..., None] = config.load_kube_config  # it has no types
+        load(str(kubeconfig) if kubeconfig else None, context, chosen, persist_config=False)
     except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
         raise Refused(
             "There is no way to a cluster.", why=f"{error} ({kubeconfig or 'KUBECONFIG or ~/.kube/config'})",
