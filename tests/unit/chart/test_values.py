@@ -252,10 +252,8 @@ def test_the_readme_has_every_value_with_its_default() -> None:
         value: Any = DEFAULTS
         for name in path.split("."):
             value = value[name]
-        if shown != "see below":
-            assert yaml.safe_load(shown.strip("`") or "null") == (value or None if shown == "" else value), (
-                path
-            )
+        if value and shown != "see below":
+            assert shown.strip("`") == (value if isinstance(value, str) else json.dumps(value)), path
 
 
 def test_a_packed_chart_has_the_roles(tmp_path: Path) -> None:
