@@ -11,6 +11,7 @@ import typer
 from cortexctl.commands import (
     api_key,
     audit,
+    bench,
     certificate,
     compliance,
     concept,
@@ -18,6 +19,7 @@ from cortexctl.commands import (
     drill,
     evidence,
     failover,
+    health,
     key,
     login,
     policy,
@@ -43,6 +45,7 @@ for group, name in (
     (concept.app, "concept"),
     (key.app, "key"),
     (audit.app, "audit"),
+    (bench.app, "bench"),
     (certificate.app, "certificate"),
     (compliance.app, "compliance"),
     (drill.app, "drill"),
@@ -51,6 +54,7 @@ for group, name in (
 ):
     app.add_typer(group, name=name)
 deployment.register(app)
+health.register(app)
 rights.register(tenant.app)
 query.register(app)
 login.register(app)

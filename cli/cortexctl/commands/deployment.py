@@ -1,4 +1,4 @@
-"""cortexctl up, down, status."""
+"""cortexctl up, down, status, drift."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from cortexctl import render
 from cortexctl.commands import asking
 from cortexctl.commands.options import DryRun, OutputOption, Yes
-from cortexctl.errors import ObjectiveMissed
+from cortexctl.errors import ChangesPending, ObjectiveMissed
 from cortexctl.render import Output
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (up, down, status):
+    for command in (up, down, status, drift):
         app.command()(command)
 
 
@@ -52,16 +52,7 @@ def up(
     places = () if kms is None else tuple(kms.split(","))
     wish = lifecycle.Wish(profile, nodes, keyring_passphrase_file, places, aws_credentials_file)
     if dry_run:
-        actions = lifecycle.preview(context.obj, wish)
-        rows = [
-            {"root": root, "action": action, "what": address}
-            for root, found in actions.items()
-            for address, action in found.items()
-        ]
-        if not rows:
-            render.note("Nothing to do: all is as it should be.")
-        if rows or output is not Output.TABLE:
-            render.data(rows, output, columns=("root", "action", "what"))
+        _preview(lifecycle.preview(context.obj, wish), output)
         return
     with Progress() as progress:
         raised = lifecycle.up(
@@ -118,6 +109,33 @@ def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
             why=" ".join(f"{reason}." for reason in result.reasons),
             todo=f"cortexctl up puts it right; the logs are in {found.directory}/regions/*/log.",
         )
+
+
+def drift(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Show what is not as it should be, and what up would do about it. Exits with 4 when there is any."""
+    from cortexctl import deployment, lifecycle  # noqa: PLC0415
+
+    found = deployment.load(context.obj)
+    rows = _preview(lifecycle.preview(found.name, lifecycle.Wish()), output)
+    if rows:
+        raise ChangesPending(
+            f"{len(rows)} things of deployment {found.name!r} are not as they should be.",
+            why="Somebody or something changed them, or ended them, after the last up.",
+            todo="cortexctl up puts them right.",
+        )
+
+
+def _preview(actions: dict[str, dict[str, str]], output: Output) -> list[dict[str, str]]:
+    rows = [
+        {"root": root, "action": action, "what": address}
+        for root, found in actions.items()
+        for address, action in found.items()
+    ]
+    if not rows:
+        render.note("Nothing to do: all is as it should be.")
+    if rows or output is not Output.TABLE:
+        render.data(rows, output, columns=("root", "action", "what"))
+    return rows
 
 
 def _show(found: Health, output: Output) -> None:

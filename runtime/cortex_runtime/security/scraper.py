@@ -1,7 +1,7 @@
 """The secret of whoever collects metrics.
 
 A scraper keeps what it shows in its own configuration, and cannot ask for a token every five minutes. So it
-has a secret of its own, which is good for what the role `scraper` may do (policies/rbac.yaml) and nothing else.
+has a secret of its own, good for what the role `scraper` may do (policies/rbac.yaml) and nothing else.
 """
 
 from __future__ import annotations
