@@ -27,7 +27,7 @@ def load(
         float, typer.Option("--offer", min=1, max=10_000, help="Requests a second, one write in ten.")
     ] = 50,
     connections: Annotated[int, typer.Option("--connections", min=1, max=64, help="How many ask.")] = 8,
-    seconds: Annotated[float, typer.Option("--seconds", min=1, max=600, help="How long.")] = 20,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, max=240, help="How long.")] = 20,
     read_p99: Annotated[float, typer.Option("--read-p99", help="At most so many ms.")] = 250,
     write_p99: Annotated[float, typer.Option("--write-p99", help="At most so many ms.")] = 1000,
     error_rate: Annotated[

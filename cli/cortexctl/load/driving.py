@@ -24,10 +24,13 @@ WORDS = ("amber", "basalt", "cedar", "delta", "ember", "fjord", "garnet", "heron
 
 def drive(
     connect: Callable[[], Client], tenant: str, *, connections: int, rate: float, seconds: float
-) -> list[Sample]:
-    """Ask `rate` times a second for `seconds`, over so many connections, and return what each request took.
+) -> tuple[list[Sample], float]:
+    """Ask `rate` times a second for `seconds`, over so many connections.
 
-    It ends 10 s after that at the latest, the time that a request has. Raises ClientError when a connection
+    Returns what each request took, and the seconds from the first one to the last answer.
+
+    At most four minutes, since connections log in once. It ends 10 s later at the latest, the time that a
+    request has. Raises ClientError when a connection
     cannot log in.
     """
     clients = [connect() for _ in range(connections)]
@@ -38,7 +41,8 @@ def drive(
                 pool.submit(_run, client, tenant, index, began + index / rate, connections / rate, seconds)
                 for index, client in enumerate(clients)
             ]
-            return [sample for run in runs for sample in run.result()]
+            samples = [sample for run in runs for sample in run.result()]
+        return samples, max(seconds, time.monotonic() - began)
     finally:
         for client in clients:
             client.close()

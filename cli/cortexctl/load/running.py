@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from cortex_runtime.client import ClientError
@@ -24,9 +23,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What was measured at a door, and each verdict on it."""
+    """What was measured at a front door, and each verdict on it."""
 
-    door: Door
+    url: str
     load: Load
     figures: Figures
     verdicts: tuple[Verdict, ...]
@@ -39,9 +38,8 @@ class Validation:
 
 def validate(door: Door, tenant: str, key: str, load: Load, bounds: dict[str, Thresholds]) -> Validation:
     """Put the load on a door as a tenant; `bounds` by where they come from. Raises Refused."""
-    began = time.monotonic()
     try:
-        samples = driving.drive(
+        samples, seconds = driving.drive(
             lambda: door.tenant(tenant, key, timeout=driving.TIMEOUT), tenant,
             connections=load.connections, rate=load.rate, seconds=load.seconds,
         )  # fmt: skip
@@ -50,6 +48,6 @@ def validate(door: Door, tenant: str, key: str, load: Load, bounds: dict[str, Th
             f"{door.url} cannot be asked as tenant {tenant!r}.", why=str(error),
             todo="Look whether it is healthy (cortexctl health), and check the tenant's API key.",
         ) from error  # fmt: skip
-    found = figures.of(samples, max(load.seconds, time.monotonic() - began))
+    found = figures.of(samples, seconds)
     verdicts = [verdict for kind, one in bounds.items() for verdict in judging.judge(found, one, kind)]
-    return Validation(door, load, found, tuple(verdicts))
+    return Validation(door.url, load, found, tuple(verdicts))
