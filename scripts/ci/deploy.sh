@@ -3,9 +3,9 @@
 #
 #   IMAGE_DIGEST=sha256:… scripts/ci/deploy.sh VALUES.yaml
 #
-# IMAGE_DIGEST is the image that was built and tested; IMAGE its repository unless the value file says it. Which
-# release: scripts/ci/release.sh; what is looked at afterwards: scripts/ci/validate.sh. May be killed at any moment:
-# the next run goes on from there, and never goes back to what was not validated.
+# IMAGE_DIGEST is the image that was built and tested; the value file has its repository. Which release:
+# scripts/ci/release.sh; what is looked at afterwards: scripts/ci/validate.sh. May be killed at any moment: the next
+# run goes on from there, and never goes back to what was not validated.
 #
 # Exit codes: 0 deployed and validated; 2 usage; 5 a program or a file is missing; else that of what failed, whether
 # going back went well (it says so) or not.
@@ -21,9 +21,6 @@ fi
 [ -r "$1" ] || give_up 5 "$1 cannot be read." "It has the values of the environment." "Check the path."
 need helm kubectl
 
-settings=(--set-string "image.digest=$IMAGE_DIGEST")
-[ -z "${IMAGE-}" ] || settings+=(--set-string "image.repository=$IMAGE")
-
 # An earlier run was killed in the middle: Helm refuses to go on from there, but not to go back.
 newest
 if [[ $state == pending-* ]]; then
@@ -35,7 +32,7 @@ fi
 before=$now
 status=0
 helm upgrade "$release" "$here/../../runtime/helm-chart" --install --namespace "$namespace" --history-max 50 \
-  --values "$1" "${settings[@]}" --wait --timeout "${limit}s" >&2 || status=$?
+  --values "$1" --set-string "image.digest=$IMAGE_DIGEST" --wait --timeout "${limit}s" >&2 || status=$?
 if [ "$status" -eq 0 ]; then
   "$here/validate.sh" || status=$?
 elif newest && [ "$now" = "$before" ]; then

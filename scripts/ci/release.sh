@@ -27,6 +27,13 @@ need() { # PROGRAM...
   done
 }
 
+# identify DIRECTORY: let aws take the role AWS_ROLE_ARN by the OpenID Connect token AWS_ID_TOKEN, when there is one.
+identify() {
+  [ -n "${AWS_ID_TOKEN-}" ] || return 0
+  export AWS_WEB_IDENTITY_TOKEN_FILE=$1/token
+  (umask 077 && printf '%s' "$AWS_ID_TOKEN" >"$AWS_WEB_IDENTITY_TOKEN_FILE")
+}
+
 # newest: put the number and the state of the newest revision into `now` and `state`; empty: there is no release.
 newest() {
   local found
