@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: makes the virtual environment .venv of this checkout, once.
 #
 # What is installed is recorded by the hash of its lock file, written last: an interrupted installation is
@@ -70,6 +71,7 @@ _install() { # hashes, names
   fi
   for name in "$@"; do
     say "Installing the locked dependencies ($name: $(grep -c '^[a-z]' "$root/locks/$name.lock") packages)"
+    # shellcheck disable=SC2046 # no word when nothing is left
     _pip "$log" --no-build-isolation --use-pep517 --require-hashes $(_leave "$name") -r "$root/locks/$name.lock"
     [ "$name" != postgres ] || _unpack_postgres "$log"
   done
@@ -139,6 +141,7 @@ _pip() { # log, arguments
 
 # _launcher NAME MODULE: a console script that stands any path. -P: the working directory holds no modules of ours.
 _launcher() {
+  # shellcheck disable=SC2016 # the launcher expands it
   printf '#!/bin/sh\nexec "$(dirname "$0")/python" -P -m %s "$@"\n' "$2" >"$venv/bin/$1.new"
   chmod 755 "$venv/bin/$1.new"
   mv "$venv/bin/$1.new" "$venv/bin/$1"

@@ -53,17 +53,18 @@ def api_key(deployment: Deployment, tenant: str, *, file: Path | None = None) ->
 
     Raises Refused when there is none, or when what holds it is not to be read or damaged.
     """
-    if file is not None:
-        return _from_file(file)
-    if value := os.environ.get(ENVIRONMENT, "").strip():
-        return value
-    if key := saved(deployment, tenant):
+    if key := given(file) or saved(deployment, tenant):
         return key
     raise Refused(
         f"There is no API key of tenant {tenant!r} here.",
         why=f"{path()} has none for deployment {deployment.name!r} ({deployment.id}).",
         todo=f"Give --api-key-file or {ENVIRONMENT}, or have one made: cortexctl api-key make {tenant}.",
     )
+
+
+def given(file: Path | None) -> str:
+    """Return the API key in a file, or else in the environment; empty: there is none. Raises Refused."""
+    return os.environ.get(ENVIRONMENT, "").strip() if file is None else _from_file(file)
 
 
 def saved(deployment: Deployment, tenant: str) -> str | None:

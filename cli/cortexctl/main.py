@@ -12,6 +12,7 @@ from cortexctl.commands import (
     api_key,
     audit,
     aws,
+    bench,
     certificate,
     cloud,
     cluster,
@@ -21,6 +22,7 @@ from cortexctl.commands import (
     drill,
     evidence,
     failover,
+    health,
     key,
     login,
     policy,
@@ -47,6 +49,7 @@ for group, name in (
     (key.app, "key"),
     (audit.app, "audit"),
     (aws.app, "aws"),
+    (bench.app, "bench"),
     (certificate.app, "certificate"),
     (cluster.app, "cluster"),
     (compliance.app, "compliance"),
@@ -57,6 +60,7 @@ for group, name in (
     app.add_typer(group, name=name)
 deployment.register(app)
 cloud.register(app)
+health.register(app)
 rights.register(tenant.app)
 query.register(app)
 login.register(app)

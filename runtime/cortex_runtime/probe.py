@@ -13,7 +13,7 @@ from typing import Any
 
 TIMEOUT = 5.0
 READY = 200
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what it listens on, not what we do
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what it listens on, not what we do  # nosec B104
 
 
 def probe(path: Path, *, alive: bool) -> str | None:

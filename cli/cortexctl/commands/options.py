@@ -30,3 +30,14 @@ ApiKeyFile = Annotated[
         show_default=False,
     ),
 ]
+DoorUrls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--url", metavar="URL", show_default=False,
+        help="A front door of a deployment elsewhere, instead of a deployment here; several times: several.",
+    ),
+]  # fmt: skip
+DoorCa = Annotated[
+    Path | None,
+    typer.Option("--ca", help="The CA's certificate, for --url.", show_default=False),
+]

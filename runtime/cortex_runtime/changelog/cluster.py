@@ -28,7 +28,7 @@ _BEAT = f"""
     on conflict (name) do update set region = excluded.region, address = excluded.address,
         state = excluded.state, usage = excluded.usage, heartbeat = excluded.heartbeat,
         timeline = excluded.timeline
-"""  # noqa: S608 - the only thing put in is the constant above
+"""  # noqa: S608 - the only thing put in is the constant above  # nosec B608
 _MEMBERS = f"""
     select name, region, address, state,
            case when timeline = {_TIMELINE} then extract(epoch from clock_timestamp() - heartbeat)::float8
@@ -36,7 +36,7 @@ _MEMBERS = f"""
            extract(epoch from clock_timestamp() - heartbeat)::float8, usage,
            (select sum(token) from slot_owner)::bigint
     from node
-"""  # noqa: S608
+"""  # noqa: S608  # nosec B608
 log = structlog.get_logger()
 
 

@@ -19,7 +19,7 @@ _API_KEYS = f"""
     select id, role, once, to_char(created_at at time zone 'UTC', {TIME}),
            to_char(used_at at time zone 'UTC', {TIME})
     from api_key where tenant = %s order by created_at, id
-"""  # noqa: S608 - the only thing put in is the constant above
+"""  # noqa: S608 - the only thing put in is the constant above  # nosec B608
 
 
 async def make_api_key(service: Service, request: Request) -> bytes:

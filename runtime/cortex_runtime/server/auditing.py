@@ -47,8 +47,8 @@ _SEGMENTS = f"""
         ) as page
     ) as sized
     where size <= %(size)s or leaf = %(first)s order by leaf
-"""  # noqa: S608 - the only thing put in is the constant above
-_SEGMENT = f"select {_COLUMNS}, tenant from audit_segment where id = %s"  # noqa: S608
+"""  # noqa: S608 - the only thing put in is the constant above  # nosec B608
+_SEGMENT = f"select {_COLUMNS}, tenant from audit_segment where id = %s"  # noqa: S608  # nosec B608
 FILTERS = ("actor", "action", "result", "resource", "session", "request_id")
 
 

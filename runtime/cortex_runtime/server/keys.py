@@ -58,7 +58,7 @@ _KEYS = f"""
             where r.tenant = k.tenant and r.version = k.version),
            coalesce((select seals from key_seals s where s.tenant = k.tenant and s.version = k.version), 0)
     from data_key k where tenant = %s and (%s::int is null or version = %s) order by version
-"""  # noqa: S608
+"""  # noqa: S608  # nosec B608
 
 
 async def list_keys(service: Service, request: Request) -> bytes:

@@ -11,7 +11,7 @@ _SILENT = f"""
     select name from node left join key_use_told told on told.node = node.name
     where heartbeat > clock_timestamp() - interval '{DESTROYED_AFTER}'
       and (told.at is null or told.at < clock_timestamp() - interval '{TOLD_WITHIN}') order by name
-"""  # noqa: S608 - the only things put in are the constants above
+"""  # noqa: S608 - the only things put in are the constants above  # nosec B608
 _DESTROY = """
     update data_key set state = 'DESTROYED', wrapped = '', check_value = '', destroyed_at = clock_timestamp()
     where tenant = %s and version = %s

@@ -38,7 +38,7 @@ _TENANTS = f"""
         left join cortex on cortex.tenant = tenant.name
     where %s::text is null or tenant.name = %s
     group by tenant.name, quota.tenant order by tenant.name
-"""  # noqa: S608 - the only thing put in is the constant above
+"""  # noqa: S608 - the only thing put in is the constant above  # nosec B608
 _SET_QUOTA = """
     insert into tenant_quota (tenant, concepts, columns, storage, requests) values (%s, %s, %s, %s, %s)
     on conflict (tenant) do update set concepts = excluded.concepts, columns = excluded.columns,

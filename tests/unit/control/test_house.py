@@ -84,7 +84,7 @@ def test_the_locks_fit_pyproject() -> None:
                 assert requirement.specifier.contains(version), f"{pin} does not fit {text}"
 
 
-@pytest.mark.parametrize("lock", ["build", "postgres", "node", *LOCKS])
+@pytest.mark.parametrize("lock", ["build", "node", "postgres", "scan", *LOCKS])
 def test_every_pin_is_exact_and_hashed_and_names_no_registry(lock: str) -> None:
     text = (ROOT / "locks" / f"{lock}.lock").read_text()
     assert "://" not in text

@@ -36,7 +36,7 @@ class Sender(Protocol):
 
 def pause(attempt: int, failure: NotDelivered) -> float:
     """Return how long to wait after so many failures: a random part of a growing bound, or what was asked."""
-    waiting = random.uniform(0, min(MAX_PAUSE, PAUSE * 2 ** min(attempt, 10)))  # noqa: S311 - it spreads load
+    waiting = random.uniform(0, min(MAX_PAUSE, PAUSE * 2 ** min(attempt, 10)))  # noqa: S311 - it spreads load  # nosec B311
     if failure.retry_after is not None:
         return min(failure.retry_after, MAX_RETRY_AFTER) + waiting
     return waiting

@@ -51,7 +51,7 @@ def start(command: list[str]) -> int:
     if pid == 0:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WAKING)
-            os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+            os.execv(command[0], command)  # noqa: S606 - no shell is wanted  # nosec B606
         finally:
             os._exit(127)
     return pid

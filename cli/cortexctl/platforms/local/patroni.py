@@ -50,7 +50,7 @@ _PARAMETERS: dict[str, Any] = {
     "unix_socket_directories": "",
     "ssl": "on",
     "ssl_min_protocol_version": "TLSv1.2",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # nosec B105 - the name of a method
     "shared_buffers": "64MB",
     "effective_cache_size": "512MB",
     "maintenance_work_mem": "32MB",

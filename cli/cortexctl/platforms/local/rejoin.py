@@ -23,7 +23,7 @@ def main(program: str, name: str) -> None:
     deployment = deployments.read(Path("deployment.yaml"))
     region = deployment.region(name)
     arguments = (command if has_data(Path()) else rejoin)(program, deployment, region)
-    os.execv(program, arguments)  # noqa: S606
+    os.execv(program, arguments)  # noqa: S606  # nosec B606
 
 
 def rejoin(program: str, deployment: Deployment, region: Region) -> tuple[str, ...]:

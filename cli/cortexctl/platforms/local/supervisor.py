@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import secrets
 import shlex
-import xmlrpc.client
+import xmlrpc.client  # nosec B411 - it asks our own supervisord, on this machine
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-import xmlrpc.client
+import xmlrpc.client  # nosec B411 - it asks our own supervisord, on this machine
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass

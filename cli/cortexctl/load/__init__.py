@@ -1,0 +1,1 @@
+"""A bounded load of a deployment by one of its tenants, its figures, and whether they are good enough."""
