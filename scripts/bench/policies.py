@@ -3,9 +3,10 @@
 
     .venv/bin/python scripts/bench/policies.py [--resources N] [--runs N]
 
-The plan is that of a region (tests/unit/policy), to which tenants come until it has so many. Each run is a process
-of its own; what Python itself takes to start, and to import what the command line does for --help, is taken off.
-Figures are medians. Processor seconds are shown, too: where others compute, they say more than the clock.
+The plan is that of a region (tests/unit/policy), to which tenants come until it has so many. Each run is a
+process of its own; what Python itself takes to start, and to import what the command line does for --help, is
+taken off. Figures are medians. Processor seconds are shown, too: where others compute, they say more than the
+clock.
 """
 
 from __future__ import annotations
