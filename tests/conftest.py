@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # the workers ask for the groups by this hook, too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the one deployment in one worker, which begins with it, and each other module in one."""
     items.sort(key=_has_no_deployment)

@@ -16,6 +16,7 @@ from integration.running import CORTEXCTL, Running, unique
 os.environ["CORTEX_KERNELS"] = "numpy"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests here need the deployment, or make their own and take their time."""
     for item in items:
