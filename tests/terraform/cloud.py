@@ -66,7 +66,8 @@ resource "terraform_data" "machines" {
   provisioner "local-exec" { command = "sleep ${var.wait}" }
 }
 locals {
-  asked    = { for region in keys(var.peers) : region => "pcx-${var.region}" if var.region < region }
+  later    = [for region in keys(var.peers) : region if sort([var.region, region])[0] == var.region]
+  asked    = { for region in local.later : region => "pcx-${var.region}" }
   answered = [for region, peer in var.peers : region if contains(keys(peer.asked), var.region)]
 }
 resource "terraform_data" "way" {

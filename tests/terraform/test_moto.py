@@ -73,9 +73,14 @@ resource "aws_vpc_security_group_ingress_rule" "nodes" {
   lifecycle { ignore_changes = [description] }
 }
 """,
-    # No calls for selections, notifications and the recovery points that a vault is emptied of.
+    # No calls for selections, tests, notifications and the recovery points that a vault is emptied of.
     "dr": """
 resource "aws_backup_selection" "this" { count = 0 }
+resource "aws_backup_restore_testing_plan" "this" { count = 0 }
+resource "aws_backup_restore_testing_selection" "this" {
+  for_each                  = {}
+  restore_testing_plan_name = "none"
+}
 resource "aws_backup_vault_notifications" "this" { count = 0 }
 resource "aws_backup_vault" "this" { force_destroy = false }
 """,
