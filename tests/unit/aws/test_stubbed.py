@@ -89,6 +89,7 @@ def test_the_dial_of_the_one_region_is_turned() -> None:
         ("UnrecognizedClientException", "does not know these credentials"),
         ("AccessDeniedException", "not allowed to"),
         ("ThrottlingException", "takes no more calls"),
+        ("SlowDown", "takes no more calls"),
     ],
 )
 def test_refusals_say_why_and_what_to_do(code: str, why: str) -> None:
