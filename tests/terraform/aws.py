@@ -76,10 +76,11 @@ class Aws:
         """
         (program,) = (self._place / "alone" / "providers").glob("*/hashicorp/aws/*/*/terraform-provider-aws*")
         said = self._place / "provider.txt"
+        quiet = {"TF_LOG_PROVIDER": "off", "TF_LOG_SDK": "off"}  # else it tells of every step
         with (
             said.open("w") as out,
             subprocess.Popen(
-                [program, "-debug"], env=_environment() | settings, stdout=out, stderr=out
+                [program, "-debug"], env=_environment() | quiet | settings, stdout=out, stderr=out
             ) as running,
         ):
             try:

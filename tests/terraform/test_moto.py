@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -140,7 +141,7 @@ class Stack:
         aws.init(self.root)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self._aws.run(self.root, *arguments, AWS_ENDPOINT_URL=self.endpoint)
+        return self._aws.run(self.root, *arguments)
 
     def apply(self) -> None:
         done = self.run("apply", "-auto-approve", "-parallelism=40")
@@ -167,7 +168,13 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(aws: Aws, endpoint: str) -> Stack:
+def attached(aws: Aws, endpoint: str) -> Iterator[None]:
+    with aws.attached(AWS_ENDPOINT_URL=endpoint):
+        yield
+
+
+@pytest.fixture(scope="module")
+def stack(aws: Aws, endpoint: str, attached: None) -> Stack:
     made = Stack(aws, endpoint)
     vpc = made.client("ec2", PEER).create_vpc(CidrBlock="10.48.0.0/16")["Vpc"]["VpcId"]
     keys = {
