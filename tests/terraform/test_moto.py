@@ -55,7 +55,8 @@ resource "aws_launch_template" "machines" {
 # The security group that moto names is not there.
 output "security_group_id" { value = aws_security_group.machines.id }
 """,
-    # Insights are forgotten, and a provisioned cluster is told to scale like a serverless one.
+    # Insights are forgotten, and a provisioned cluster is told to scale like a serverless one. Instances get
+    # another authority than they ask for: the provider would change it, reboot, and wait for minutes.
     "database": """
 resource "aws_rds_cluster" "this" {
   lifecycle {
@@ -66,6 +67,7 @@ resource "aws_rds_cluster" "this" {
   }
 }
 resource "aws_rds_cluster_instance" "this" {
+  ca_cert_identifier = null
   lifecycle {
     ignore_changes = [engine_version, performance_insights_enabled, performance_insights_kms_key_id]
   }
