@@ -80,6 +80,7 @@ class Root:
     on_event: Callable[[Event], None]
     bucket: Mapping[str, str] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    _ready: threading.Event = field(default_factory=threading.Event, init=False, repr=False, compare=False)
 
     @property
     def log(self) -> Path:
@@ -159,15 +160,16 @@ class Root:
         self._write_rescued()
 
     def _initialise(self) -> None:
+        self.log.unlink(missing_ok=True)
+        if self._ready.is_set():  # it reads all of a provider, each time
+            return
         self.directory.mkdir(parents=True, exist_ok=True)
         durable.write(self._configuration, _configuration().encode())
-        self.log.unlink(missing_ok=True)
-        if self.bucket is None:
-            self._run("init", backend_config=[f"path={self.state}"])
-            return
-        if not self.rescued.exists():  # else the copy is as it was when it was written
+        if self.bucket is not None and not self.rescued.exists():  # else it is as it was when it was written
             self._copy()
-        self._run("init", backend_config=[f"{name}={value}" for name, value in self.bucket.items()])
+        backend = self.bucket if self.bucket is not None else {"path": str(self.state)}
+        self._run("init", backend_config=[f"{name}={value}" for name, value in backend.items()])
+        self._ready.set()
 
     def _write_rescued(self) -> None:
         """Write the state to the bucket that could not be written there before."""

@@ -4,6 +4,7 @@
 #   scripts/ci/scheduled.sh drift       what is not as it should be (4: something is)
 #   scripts/ci/scheduled.sh drill       a drill, DRILL (node-loss) by its name (3: it missed its objectives)
 #   scripts/ci/scheduled.sh keys        rotate the keys that are due
+#   scripts/ci/scheduled.sh restore     how AWS' last tests of the backups went (3: one failed, or is missing)
 #
 # CORTEXCTL_DEPLOYMENT names the deployment. An issue is opened on GitHub when GH_TOKEN is set, on GitLab when
 # ISSUE_TOKEN is. The exit code is that of cortexctl, whether the issue could be opened or not.
@@ -14,8 +15,9 @@ case ${1-} in
   drift) words=(drift) ;;
   drill) words=(drill run "${DRILL:-node-loss}") ;;
   keys) words=(key rotate --due) ;;
+  restore) words=(aws restores) ;;
   *)
-    printf 'Error: There is no %s to do.\n  what to do: Name one of drift, drill, keys.\n' "${1:-work}" >&2
+    printf 'Error: There is no %s to do.\n  what to do: Name one of drift, drill, keys, restore.\n' "${1:-work}" >&2
     exit 2
     ;;
 esac

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -62,11 +65,13 @@ variable "peers" {
 }
 resource "terraform_data" "vpc" { input = var.region }
 resource "terraform_data" "machines" {
-  input = var.machines
-  provisioner "local-exec" { command = "sleep ${var.wait}" }
+  input            = var.machines
+  triggers_replace = [var.region, var.wait]
+  provisioner "local-exec" { command = "touch started && exec sleep ${var.wait}" }
 }
 locals {
-  asked    = { for region in keys(var.peers) : region => "pcx-${var.region}" if var.region < region }
+  later    = [for region in keys(var.peers) : region if sort([var.region, region])[0] == var.region]
+  asked    = { for region in local.later : region => "pcx-${var.region}" }
   answered = [for region, peer in var.peers : region if contains(keys(peer.asked), var.region)]
 }
 resource "terraform_data" "way" {
@@ -151,18 +156,35 @@ class Cloud:
             stdin=subprocess.DEVNULL, timeout=300, check=False,
         )  # fmt: skip
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start cortexctl as the first of a session of its own."""
-        return subprocess.Popen(
-            self.command(*words), env=self.settled({}), text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "cortexctl.main", "--deployment", self.name, *words]
 
     def settled(self, settings: dict[str, str]) -> dict[str, str]:
         return {name: value for name, value in (self.environment | settings).items() if value}
+
+    @contextmanager
+    def begun(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Yield an `up`, the first of a session of its own, that waits for the founding region's machines."""
+        self.set(options={"wait": "60"})
+        root = self.place / "state" / "cortexkg" / self.name / "terraform" / REGIONS[0]
+        started = root / "source" / "stacks" / "aws" / "region" / "started"
+        started.unlink(missing_ok=True)
+        # Whoever has started the tests in the background lets their children ignore SIGINT.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with subprocess.Popen(
+            self.command("up", "--settings", str(self.settings), *words, "--yes"), env=self.settled({}),
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                until = time.monotonic() + 60
+                while not started.exists():
+                    assert process.poll() is None and time.monotonic() < until
+                    time.sleep(0.05)
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def s3(self) -> Any:
         return client("s3", STATES_REGION, self.endpoint)

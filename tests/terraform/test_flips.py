@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,12 @@ FLIPS = [
      "is_encrypted_at_rest_and_on_its_way"),
     ("dr", "main.tf", "for_each = var.peers", "for_each = []", "copies_backups_to_every_other_region"),
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def attached(aws: Aws) -> Iterator[None]:
+    with aws.attached():
+        yield
 
 
 def only(tests: Path, run: str) -> None:

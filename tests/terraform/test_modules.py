@@ -6,6 +6,7 @@ Their form is checked in test_stacks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def copied(aws: Aws) -> Path:
-    return aws.copy()
+def copied(aws: Aws) -> Iterator[Path]:
+    with aws.attached():
+        yield aws.copy()
 
 
 @pytest.mark.parametrize("root", ROOTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,9 @@ from cortexctl.render import Output
 if TYPE_CHECKING:
     from cortexctl.platforms.aws import AwsPlatform
 
-app = typer.Typer(help="A deployment on AWS: Kubernetes, machines, traffic, checks.", no_args_is_help=True)
+app = typer.Typer(
+    help="A deployment on AWS: Kubernetes, machines, traffic, checks, backups.", no_args_is_help=True
+)
 
 RegionOption = Annotated[str, typer.Option("--region", help="The AWS region.", show_default=False)]
 
@@ -81,6 +84,31 @@ def check(context: typer.Context, *, output: OutputOption = Output.TABLE) -> Non
             f"{len(faults)} of {len(found)} keys and buckets are not as they must be.",
             why=" ".join(f"{each.what} in {each.region}: {each.fault}." for each in faults[:3]),
             todo="Run cortexctl drift, then cortexctl up.",
+        )
+
+
+@app.command()
+def restores(
+    context: typer.Context,
+    *,
+    max_age_days: Annotated[
+        int, typer.Option("--max-age-days", min=1, max=366, help="How long ago the last test may be.")
+    ] = 8,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Say how the last tests of the backups went. Exits with 3 when one failed, or is missing or too old."""
+    platform, _ = _platform(context.obj)
+    found = platform.restores(datetime.now(UTC) - timedelta(days=max_age_days))
+    columns = (
+        "region", "what", "fault", "when", "state", "rto_seconds", "rpo_seconds", "validation",
+        "recovery_point",
+    )  # fmt: skip
+    render.data([render.plain(each) for each in found], output, columns=columns)
+    if faults := [each for each in found if each.fault]:
+        raise ObjectiveMissed(
+            f"{len(faults)} of {len(found)} backups were not restored as they must be.",
+            why=" ".join(f"{each.what} in {each.region}: {each.fault}." for each in faults[:3]),
+            todo="Look at the restore jobs in AWS Backup; cortexctl drift says whether their plan is there.",
         )
 
 

@@ -3,6 +3,11 @@ output "cluster_arn" {
   value       = aws_rds_cluster.this.arn
 }
 
+output "subnet_group" {
+  description = "The name of the cluster's subnet group."
+  value       = aws_db_subnet_group.this.name
+}
+
 output "resource_id" {
   description = "The id by which IAM lets database users in: arn:aws:rds-db:REGION:ACCOUNT:dbuser:ID/USER."
   value       = aws_rds_cluster.this.cluster_resource_id

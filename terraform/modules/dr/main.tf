@@ -84,12 +84,57 @@ resource "aws_backup_selection" "this" {
   resources    = var.resources
 }
 
-locals {
-  alarms = {
-    failed      = { metric = "NumberOfBackupJobsFailed", comparison = "GreaterThanThreshold", threshold = 0, missing = "notBreaching", what = "A backup has failed." }
-    copy-failed = { metric = "NumberOfCopyJobsFailed", comparison = "GreaterThanThreshold", threshold = 0, missing = "notBreaching", what = "The copy of a backup to another region has failed." }
-    none        = { metric = "NumberOfRecoveryPointsCreated", comparison = "LessThanThreshold", threshold = 1, missing = "breaching", what = "No backup has been made for a day." }
+# A backup that was never restored is none: once a week the newest of everything is, beside what is in use, and
+# deleted again. `cortexctl aws restores` says how that went.
+resource "aws_backup_restore_testing_plan" "this" {
+  name                         = replace(local.name, "-", "_") # all that AWS takes here; a deployment's name has no _
+  schedule_expression          = "cron(0 8 ? * WED *)"
+  schedule_expression_timezone = "UTC"
+  start_window_hours           = 8
+
+  recovery_point_selection {
+    algorithm             = "LATEST_WITHIN_WINDOW"
+    include_vaults        = [aws_backup_vault.this.arn]
+    recovery_point_types  = ["CONTINUOUS", "SNAPSHOT"]
+    selection_window_days = min(7, var.keep_days)
   }
+}
+
+locals {
+  # What is restored keeps to the deployment's network and key. The network's own security group, which an empty
+  # cluster gets, lets nobody in.
+  restored = {
+    Aurora = { service = "rds", instead = { dbSubnetGroupName = var.subnet_group } }
+    S3     = { service = "s3", instead = { encryptionType = "SSE-KMS", kmsKey = var.key_arn } }
+  }
+}
+
+resource "aws_backup_restore_testing_selection" "this" {
+  for_each = local.restored
+
+  name                       = each.key
+  restore_testing_plan_name  = aws_backup_restore_testing_plan.this.name
+  protected_resource_type    = each.key
+  protected_resource_arns    = [for arn in var.resources : arn if startswith(arn, "arn:aws:${each.value.service}:")]
+  iam_role_arn               = aws_iam_role.this.arn
+  restore_metadata_overrides = each.value.instead
+  validation_window_hours    = 8
+}
+
+locals {
+  vault = { BackupVaultName = aws_backup_vault.this.name }
+  alarms = merge(
+    {
+      failed      = { metric = "NumberOfBackupJobsFailed", of = local.vault, comparison = "GreaterThanThreshold", threshold = 0, missing = "notBreaching", what = "A backup has failed." }
+      copy-failed = { metric = "NumberOfCopyJobsFailed", of = local.vault, comparison = "GreaterThanThreshold", threshold = 0, missing = "notBreaching", what = "The copy of a backup to another region has failed." }
+      none        = { metric = "NumberOfRecoveryPointsCreated", of = local.vault, comparison = "LessThanThreshold", threshold = 1, missing = "breaching", what = "No backup has been made for a day." }
+    },
+    # Restores are counted by what is restored, not by vault.
+    {
+      for type in keys(local.restored) : "restore-failed-${lower(type)}" =>
+      { metric = "NumberOfRestoreJobsFailed", of = { ResourceType = type }, comparison = "GreaterThanThreshold", threshold = 0, missing = "notBreaching", what = "A backup of ${type} could not be restored." }
+    },
+  )
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
@@ -99,7 +144,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_description   = each.value.what
   namespace           = "AWS/Backup"
   metric_name         = each.value.metric
-  dimensions          = { BackupVaultName = aws_backup_vault.this.name }
+  dimensions          = each.value.of
   statistic           = "Sum"
   period              = 86400
   evaluation_periods  = 1

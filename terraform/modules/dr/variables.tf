@@ -34,9 +34,18 @@ variable "resources" {
   description = "The ARNs of what is backed up: the database's cluster and the object stores."
   nullable    = false
   validation {
-    condition     = length(var.resources) > 0 && alltrue([for arn in var.resources : can(regex("^arn:aws:(rds|s3):", arn))])
-    error_message = "There must be the ARN of something to back up, of RDS or S3."
+    condition = (
+      alltrue([for service in ["rds", "s3"] : anytrue([for arn in var.resources : startswith(arn, "arn:aws:${service}:")])])
+      && alltrue([for arn in var.resources : can(regex("^arn:aws:(rds|s3):", arn))])
+    )
+    error_message = "There must be ARNs of what is backed up: of RDS and of S3, and of nothing else."
   }
+}
+
+variable "subnet_group" {
+  type        = string
+  description = "The database's subnet group: there its backups are restored to be tested."
+  nullable    = false
 }
 
 variable "keep_days" {

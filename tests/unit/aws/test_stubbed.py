@@ -5,27 +5,17 @@ botocore's Stubber answers: it holds what is asked, and what is answered, agains
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from botocore import exceptions
-from botocore.stub import Stubber
 
 from cortexctl.errors import CortexctlError, OutcomeUnknown, Refused
 from cortexctl.platforms.aws import account, database, traffic
+from unit.aws.stubbing import stubbed
 
 NAME = "cortexkg-trial"
 pytestmark = pytest.mark.usefixtures("deployment")
-
-
-@contextmanager
-def stubbed(service: str, region: str) -> Iterator[tuple[Any, Stubber]]:
-    client = account.client(service, region)
-    with Stubber(client) as stub:
-        yield client, stub
-        stub.assert_no_pending_responses()
 
 
 def arn(region: str) -> str:
@@ -99,6 +89,7 @@ def test_the_dial_of_the_one_region_is_turned() -> None:
         ("UnrecognizedClientException", "does not know these credentials"),
         ("AccessDeniedException", "not allowed to"),
         ("ThrottlingException", "takes no more calls"),
+        ("SlowDown", "takes no more calls"),
     ],
 )
 def test_refusals_say_why_and_what_to_do(code: str, why: str) -> None:

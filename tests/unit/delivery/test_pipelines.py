@@ -126,6 +126,13 @@ def test_production_waits_for_staging_and_for_a_person() -> None:
 
 def test_what_is_scheduled_is_there_in_the_command_line() -> None:
     calls = {line for _, line in commands() if "scheduled" in line and '"' not in line}
-    assert calls == {f"scripts/ci/scheduled.sh {work}" for work in ("drift", "drill", "keys")}
-    for words in (["drift"], ["drill", "run"], ["key", "rotate"], ["health"], ["bench", "load"]):
+    assert calls == {f"scripts/ci/scheduled.sh {work}" for work in ("drift", "drill", "keys", "restore")}
+    for words in (
+        ["drift"],
+        ["drill", "run"],
+        ["key", "rotate"],
+        ["aws", "restores"],
+        ["health"],
+        ["bench", "load"],
+    ):
         check(sys.executable, "-P", "-m", "cortexctl.main", *words, "--help")

@@ -31,12 +31,14 @@ def run(home: Path, *words: str, code: int = 0, issues: int = 0) -> tuple[int, s
     return done.returncode, told.read_text() if told.exists() else ""
 
 
-@pytest.mark.parametrize("work", ["drift", "drill", "keys"])
+@pytest.mark.parametrize("work", ["drift", "drill", "keys", "restore"])
 def test_what_goes_well_is_not_told(tmp_path: Path, work: str) -> None:
     assert run(tmp_path, work) == (0, "")
 
 
-@pytest.mark.parametrize(("work", "code"), [("drift", 4), ("drill", 3), ("keys", 1), ("drift", 7)])
+@pytest.mark.parametrize(
+    ("work", "code"), [("drift", 4), ("drill", 3), ("keys", 1), ("restore", 3), ("drift", 7)]
+)
 @pytest.mark.parametrize("issues", [0, 1])
 def test_what_does_not_becomes_an_issue_and_stays_a_failure(
     tmp_path: Path, work: str, code: int, issues: int

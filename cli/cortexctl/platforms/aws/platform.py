@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from cortexctl.deployment import AwsPlace, Deployment
 from cortexctl.errors import Refused
-from cortexctl.platforms.aws import checks, database, kubernetes, machines, traffic
+from cortexctl.platforms.aws import checks, database, kubernetes, machines, restores, traffic
 from cortexctl.platforms.aws.account import client, explained
 from cortexctl.platforms.aws.unneeded import Unneeded
 from cortexctl.platforms.base import DatabaseMember
@@ -55,6 +56,15 @@ class AwsPlatform(Unneeded):
         with ThreadPoolExecutor(len(self._place.regions)) as pool:
             found = list(pool.map(one, self._place.regions))
         return (self.states(), *(each for some in found for each in some))
+
+    def restores(self, since: datetime) -> tuple[restores.Restore, ...]:
+        """Return the last tests of all backups; one from before `since` is a fault. Raises Refused."""
+        with ThreadPoolExecutor(len(self._place.regions)) as pool:
+            found = pool.map(
+                lambda region: restores.look(client("backup", region), self._name, region, since),
+                self._place.regions,
+            )
+            return tuple(each for some in found for each in some)
 
     def every_machine(self) -> tuple[machines.Machines, ...]:
         """Return the machines of all regions. Raises Refused."""

@@ -11,6 +11,8 @@ variables {
   resources  = ["arn:aws:rds:eu-west-1:123456789012:cluster:cortexkg-default", "arn:aws:s3:::data"]
   key_arn    = "arn:aws:kms:eu-west-1:123456789012:key/mrk-d"
   topic_arn  = "arn:aws:sns:eu-west-1:123456789012:alarms"
+
+  subnet_group = "cortexkg-default"
 }
 
 run "copies_backups_to_every_other_region" {
@@ -63,12 +65,51 @@ run "a_trial_leaves_nothing" {
 run "tells_when_there_is_nothing_to_recover_from" {
   command = plan
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["copy-failed", "failed", "none"] && aws_cloudwatch_metric_alarm.this["none"].treat_missing_data == "breaching"
+    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["copy-failed", "failed", "none", "restore-failed-aurora", "restore-failed-s3"] && aws_cloudwatch_metric_alarm.this["none"].treat_missing_data == "breaching"
     error_message = "Failures, and a day without a backup, must be told."
   }
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : contains(alarm.alarm_actions, var.topic_arn)])
     error_message = "The alarms reach nobody."
+  }
+}
+
+run "restores_the_newest_of_everything_every_week" {
+  command = plan
+  variables { deployment = "eu-trial" }
+  override_resource {
+    target          = aws_backup_vault.this
+    override_during = plan
+    values          = { arn = "arn:aws:backup:eu-west-1:123456789012:backup-vault:cortexkg-eu-trial" }
+  }
+  override_resource {
+    target          = aws_iam_role.this
+    override_during = plan
+    values          = { arn = "arn:aws:iam::123456789012:role/cortexkg-eu-trial-eu-west-1-backup" }
+  }
+  assert {
+    condition     = aws_backup_restore_testing_plan.this.name == "cortexkg_eu_trial" && strcontains(aws_backup_restore_testing_plan.this.schedule_expression, " WED ")
+    error_message = "The plan must have a name that AWS takes, and a day of the week."
+  }
+  assert {
+    condition     = aws_backup_restore_testing_plan.this.recovery_point_selection[0].algorithm == "LATEST_WITHIN_WINDOW" && aws_backup_restore_testing_plan.this.recovery_point_selection[0].include_vaults == toset([aws_backup_vault.this.arn])
+    error_message = "The newest backup of the region's own vault must be restored."
+  }
+  assert {
+    condition     = setunion([for each in aws_backup_restore_testing_selection.this : each.protected_resource_arns]...) == var.resources
+    error_message = "All that is backed up must be restored."
+  }
+  assert {
+    condition     = alltrue([for each in aws_backup_restore_testing_selection.this : each.iam_role_arn == aws_iam_role.this.arn && each.validation_window_hours > 0])
+    error_message = "The module's role must restore it, and leave time to look at it."
+  }
+  assert {
+    condition     = aws_backup_restore_testing_selection.this["Aurora"].restore_metadata_overrides["dbSubnetGroupName"] == var.subnet_group && aws_backup_restore_testing_selection.this["S3"].restore_metadata_overrides["kmsKey"] == var.key_arn
+    error_message = "What is restored must stay in the deployment's network and under its key."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["restore-failed-aurora"].dimensions["ResourceType"] == "Aurora" && aws_cloudwatch_metric_alarm.this["failed"].dimensions["BackupVaultName"] == "cortexkg-eu-trial"
+    error_message = "An alarm must count what it is about."
   }
 }
 
@@ -81,6 +122,12 @@ run "refuses_to_keep_for_two_days_in_production" {
 run "refuses_nothing_to_back_up" {
   command = plan
   variables { resources = [] }
+  expect_failures = [var.resources]
+}
+
+run "refuses_backups_without_the_database" {
+  command = plan
+  variables { resources = ["arn:aws:s3:::data"] }
   expect_failures = [var.resources]
 }
 

@@ -128,13 +128,14 @@ module "ingress" {
 module "dr" {
   source = "../../../modules/dr"
 
-  deployment = var.deployment
-  region     = var.region
-  peers      = local.peers
-  resources  = [module.database.cluster_arn, module.objectstore.bucket_arns["audit"], module.objectstore.bucket_arns["data"]]
-  key_arn    = module.keys.arns["data"]
-  topic_arn  = module.observability.topic_arn
-  protected  = var.protected
+  deployment   = var.deployment
+  region       = var.region
+  peers        = local.peers
+  resources    = [module.database.cluster_arn, module.objectstore.bucket_arns["audit"], module.objectstore.bucket_arns["data"]]
+  subnet_group = module.database.subnet_group
+  key_arn      = module.keys.arns["data"]
+  topic_arn    = module.observability.topic_arn
+  protected    = var.protected
 }
 
 module "tenant" {
