@@ -188,7 +188,8 @@ def _stated(resource: dict[str, Any], attributes: tuple[str, ...] | None) -> dic
 
 
 def _said(resource: dict[str, Any]) -> dict[str, Any]:
-    known: dict[str, Any] = {key: resource[key] for key in ("address", "provider_config_key") if key in resource}
+    names = ("address", "provider_config_key")
+    known: dict[str, Any] = {name: resource[name] for name in names if name in resource}
     return known | {"expressions": dict(resource.get("expressions", {}))}
 
 
