@@ -29,6 +29,10 @@ output() {
 bounded() {
   local seconds=$1 status=0
   shift
+  if [[ ! $seconds =~ ^[1-9][0-9]*$ ]]; then
+    printf 'Error: CORTEX_LIMIT is %s.\n  why: It is a number of seconds.\n  what to do: Set it to 300.\n' "$seconds" >&2
+    return 2
+  fi
   timeout --foreground --kill-after=10 "$seconds" "$@" || status=$?
   case $status in
     124 | 137)

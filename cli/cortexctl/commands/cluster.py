@@ -55,8 +55,10 @@ def install(
     context: typer.Context,
     release: Name,
     *,
-    chart: Annotated[Path, typer.Option("--chart", help="The chart: runtime/helm-chart.")],
-    values: Annotated[list[Path], typer.Option("--values", "-f", help="A value file; may be repeated.")],
+    chart: Annotated[Path, typer.Option("--chart", exists=True, help="The chart: runtime/helm-chart.")],
+    values: Annotated[
+        list[Path], typer.Option("--values", "-f", exists=True, help="A value file; may be repeated.")
+    ],
     timeout: Seconds = 600,
     dry_run: DryRun = False,
 ) -> None:

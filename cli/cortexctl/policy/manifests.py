@@ -97,11 +97,16 @@ def _check_depth(content: bytes) -> None:
 
 
 def _flat(document: Any) -> Iterator[Any]:
-    """Yield a document, or those of a List; an empty one between two dashes is none."""
-    if isinstance(document, dict) and document.get("kind") == "List":
-        yield from document.get("items") or ()
+    """Yield a document, or those of a list of whatever kind; an empty one between two dashes is none."""
+    if isinstance(document, dict) and isinstance(document.get("items"), list) and _is_list(document):
+        for each in document["items"]:
+            yield from _flat(each)
     elif document is not None:
         yield document
+
+
+def _is_list(document: dict[str, Any]) -> bool:
+    return str(document.get("kind")).endswith("List")
 
 
 def _check(document: Any, number: int) -> None:

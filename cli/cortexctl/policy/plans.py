@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,8 @@ from cortex_runtime.formats import decoding
 from cortexctl.errors import UsageError
 from cortexctl.policy.matter import TooLarge, escaped
 from cortexctl.policy.rules import Rule, Subject
+
+CONTROL = re.compile(r"\\u00[01][0-9a-f]")  # what json.dumps escapes, whatever it is told
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -129,7 +133,26 @@ def _shown(resource: _Resource) -> dict[str, Any]:
 
 def _given(values: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the attributes that have a value: most have none, which Terraform shows as null."""
-    return values and {name: value for name, value in values.items() if value is not None}
+    return values and {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    r"""Return the value, documents of JSON in it without escapes that need not be.
+
+    jsonencode writes < as \u003c, which the evaluator does not read; what has to be escaped stands for
+    nothing that a document of policies may have.
+    """
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, str) or "\\" not in value:
+        return value
+    try:
+        plain = json.dumps(json.loads(value), ensure_ascii=False)
+    except ValueError:
+        return value  # no JSON
+    return CONTROL.sub("\ufffd", plain).encode(errors="replace").decode()
 
 
 def _unknown(value: Any) -> Any:
@@ -165,9 +188,9 @@ def _stated(resource: dict[str, Any], attributes: tuple[str, ...] | None) -> dic
 
 
 def _said(resource: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: resource[key] for key in ("address", "provider_config_key", "expressions") if key in resource
-    }
+    names = ("address", "provider_config_key")
+    known: dict[str, Any] = {name: resource[name] for name in names if name in resource}
+    return known | {"expressions": dict(resource.get("expressions", {}))}
 
 
 def _configured(

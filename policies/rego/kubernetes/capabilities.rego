@@ -5,7 +5,7 @@
 # custom:
 #   severity: high
 #   remedy: Set drop to ALL in capabilities, and add at most NET_BIND_SERVICE.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.capabilities
 
 import rego.v1

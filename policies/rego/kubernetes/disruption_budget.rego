@@ -24,9 +24,20 @@ deny contains manifests.denial(b, "it lets no pod go: no machine can be emptied"
 	stops(b.spec)
 }
 
+deny contains manifests.denial(b, "it keeps as many pods as there are: no machine can be emptied", "Let one go, by maxUnavailable") if {
+	some b in manifests.of({"PodDisruptionBudget"})
+	some d in manifests.of({"Deployment", "StatefulSet"})
+	keeps(b, d)
+	not scaled(d)
+	is_number(b.spec.minAvailable)
+	b.spec.minAvailable >= object.get(d.spec, "replicas", 1)
+}
+
 several(d) if object.get(d.spec, "replicas", 1) > 1
 
-several(d) if {
+several(d) if scaled(d)
+
+scaled(d) if {
 	some scaler in manifests.of({"HorizontalPodAutoscaler"})
 	scaler.spec.scaleTargetRef.kind == d.kind
 	scaler.spec.scaleTargetRef.name == d.metadata.name

@@ -5,7 +5,7 @@
 # custom:
 #   severity: critical
 #   remedy: Remove hostNetwork, hostPID, hostIPC, hostPort and hostPath.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, PersistentVolume, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.host_access
 
 import rego.v1
@@ -22,6 +22,11 @@ deny contains manifests.denial(w.document, concat("", ["its volume ", volume.nam
 	some w in manifests.workloads
 	some volume in object.get(w.pod, "volumes", [])
 	volume.hostPath
+}
+
+deny contains manifests.denial(d, "it is a path of a machine", "Use another kind of volume") if {
+	some d in manifests.of({"PersistentVolume"})
+	d.spec.hostPath
 }
 
 deny contains manifests.denial(c.document, concat("", ["container ", c.name, " listens at a port of its machine"]), "Use a Service") if {

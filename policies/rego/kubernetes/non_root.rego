@@ -5,7 +5,7 @@
 # custom:
 #   severity: critical
 #   remedy: Set runAsNonRoot to true in securityContext, and no runAsUser of 0.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.non_root
 
 import rego.v1

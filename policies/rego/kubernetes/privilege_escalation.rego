@@ -5,7 +5,7 @@
 # custom:
 #   severity: critical
 #   remedy: Set allowPrivilegeEscalation to false, and no privileged.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.privilege_escalation
 
 import rego.v1

@@ -5,7 +5,7 @@
 # custom:
 #   severity: high
 #   remedy: Set readOnlyRootFilesystem to true, and mount an emptyDir where something is written.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.read_only_root
 
 import rego.v1

@@ -5,7 +5,7 @@
 # custom:
 #   severity: medium
 #   remedy: Set requests and limits for cpu and memory.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.resources
 
 import rego.v1
@@ -16,5 +16,10 @@ deny contains manifests.denial(c.document, concat("", ["container ", c.name, " h
 	some c in manifests.containers
 	some kind in ["limits", "requests"]
 	some resource in ["cpu", "memory"]
-	object.get(c.container, ["resources", kind, resource], null) in [null, ""]
+	nothing(object.get(c.container, ["resources", kind, resource], null))
 }
+
+# Zero is no limit, whatever its unit.
+nothing(amount) if amount == null
+
+nothing(amount) if regex.match(`^[0.]*[A-Za-z]*$`, sprintf("%v", [amount]))

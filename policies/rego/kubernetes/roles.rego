@@ -16,8 +16,17 @@ import data.lib.manifests
 deny contains manifests.denial(d, concat("", ["it allows every one of the ", what]), "Name them") if {
 	some d in manifests.of({"ClusterRole", "Role"})
 	some rule in object.get(d, "rules", [])
-	some what in ["apiGroups", "resources", "verbs"]
-	"*" in object.get(rule, what, [])
+	some what in ["apiGroups", "nonResourceURLs", "resources", "verbs"]
+	some name in rule[what]
+	name in {"*", "/*"}
+}
+
+deny contains manifests.denial(d, concat("", ["it allows every part by ", name]), "Name them") if {
+	some d in manifests.of({"ClusterRole", "Role"})
+	some rule in object.get(d, "rules", [])
+	some name in rule.resources
+	contains(name, "*")
+	name != "*"
 }
 
 deny contains manifests.denial(d, concat("", ["by ", verb, " its owner can have more than it gives"]), "Remove the verb") if {
@@ -42,5 +51,9 @@ deny contains manifests.denial(d, concat("", ["it gives ", d.roleRef.name]), "Gi
 deny contains manifests.denial(d, concat("", ["it is for ", subject.name, ", which is nobody in particular"]), "Name a service account of its own") if {
 	some d in manifests.of({"ClusterRoleBinding", "RoleBinding"})
 	some subject in object.get(d, "subjects", [])
-	subject.name in {"default", "system:anonymous", "system:authenticated", "system:serviceaccounts", "system:unauthenticated"}
+	nobody(subject.name)
 }
+
+nobody(name) if name in {"default", "system:anonymous", "system:authenticated", "system:masters", "system:unauthenticated"}
+
+nobody(name) if regex.match("^system:serviceaccounts(:|$)", name)

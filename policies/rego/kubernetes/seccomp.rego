@@ -5,7 +5,7 @@
 # custom:
 #   severity: high
 #   remedy: Set seccompProfile.type to RuntimeDefault.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.seccomp
 
 import rego.v1

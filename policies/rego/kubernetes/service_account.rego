@@ -6,7 +6,7 @@
 # custom:
 #   severity: high
 #   remedy: Set automountServiceAccountToken to false, or name a serviceAccountName of its own.
-#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet]
+#   types: [CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, ReplicationController, StatefulSet]
 package kubernetes.service_account
 
 import rego.v1

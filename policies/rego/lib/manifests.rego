@@ -45,7 +45,7 @@ pod(d) := d.spec if d.kind == "Pod"
 
 pod(d) := d.spec.jobTemplate.spec.template.spec if d.kind == "CronJob"
 
-pod(d) := d.spec.template.spec if d.kind in {"DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"}
+pod(d) := d.spec.template.spec if d.kind in {"DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet"}
 
 # The labels of the pods that a document runs.
 labels(d) := object.get(d, ["metadata", "labels"], {}) if d.kind == "Pod"
@@ -68,10 +68,10 @@ serves(d) if {
 	selects({"matchLabels": selector}, labels(d))
 }
 
-# Every container of a pod, those that begin before it included.
+# Every container of a pod, those that begin before it or come later included.
 containers := [{"document": w.document, "pod": w.pod, "container": container, "name": object.get(container, "name", "without a name")} |
 	some w in workloads
-	some key in ["containers", "initContainers"]
+	some key in ["containers", "ephemeralContainers", "initContainers"]
 	some container in object.get(w.pod, key, [])
 ]
 

@@ -2,15 +2,15 @@
 # title: Nobody may do everything
 # description: >-
 #   No document allows every action of a service on everything, or all but some, and none that stands at a
-#   resource lets in everybody without a condition. Two things look like it and are not. In the policy of a key
+#   resource lets in everybody without a condition. Wildcards count by what they stand for. Two things look like it and are not. In the policy of a key
 #   the resource * is that key, and the root of its own account must be able to administer it, or nobody can
 #   ever change the policy again. And the policy of a network's endpoint gives no rights: it narrows those that
 #   somebody has, by a condition.
 # custom:
 #   severity: critical
 #   remedy: Name the actions, the resources and whom it is for.
-#   types: [aws_ecr_repository_policy, aws_iam_access_key, aws_iam_group_policy, aws_iam_group_policy_attachment, aws_iam_policy, aws_iam_role, aws_iam_role_policy, aws_iam_role_policy_attachment, aws_iam_user_policy, aws_iam_user_policy_attachment, aws_kms_key, aws_kms_replica_key, aws_s3_bucket_policy, aws_secretsmanager_secret_policy, aws_sns_topic_policy, aws_sqs_queue_policy, aws_vpc_endpoint]
-#   attributes: [assume_role_policy, policy, policy_arn]
+#   types: [aws_backup_vault_policy, aws_dynamodb_resource_policy, aws_ecr_repository_policy, aws_efs_file_system_policy, aws_iam_access_key, aws_iam_group_policy, aws_iam_group_policy_attachment, aws_iam_policy, aws_iam_policy_attachment, aws_iam_policy_document, aws_iam_role, aws_iam_role_policy, aws_iam_role_policy_attachment, aws_iam_user_policy, aws_iam_user_policy_attachment, aws_kms_key, aws_kms_key_policy, aws_kms_replica_key, aws_s3_bucket_policy, aws_secretsmanager_secret_policy, aws_sns_topic, aws_sns_topic_policy, aws_sqs_queue, aws_sqs_queue_policy, aws_vpc_endpoint]
+#   attributes: [assume_role_policy, inline_policy, managed_policy_arns, policy, policy_arn, statement]
 package terraform.least_privilege
 
 import rego.v1
@@ -20,40 +20,52 @@ import data.lib.plan
 
 # Where a type has its documents.
 documents := {
+	"aws_backup_vault_policy": "policy",
+	"aws_dynamodb_resource_policy": "policy",
 	"aws_ecr_repository_policy": "policy",
+	"aws_efs_file_system_policy": "policy",
 	"aws_iam_group_policy": "policy",
 	"aws_iam_policy": "policy",
 	"aws_iam_role": "assume_role_policy",
 	"aws_iam_role_policy": "policy",
 	"aws_iam_user_policy": "policy",
 	"aws_kms_key": "policy",
+	"aws_kms_key_policy": "policy",
 	"aws_kms_replica_key": "policy",
 	"aws_s3_bucket_policy": "policy",
 	"aws_secretsmanager_secret_policy": "policy",
+	"aws_sns_topic": "policy",
 	"aws_sns_topic_policy": "policy",
+	"aws_sqs_queue": "policy",
 	"aws_sqs_queue_policy": "policy",
 	"aws_vpc_endpoint": "policy",
 }
 
-keys := {"aws_kms_key", "aws_kms_replica_key"}
+keys := {"aws_kms_key", "aws_kms_key_policy", "aws_kms_replica_key"}
 
-at_resources := {
-	"aws_ecr_repository_policy", "aws_iam_role", "aws_kms_key", "aws_kms_replica_key", "aws_s3_bucket_policy",
-	"aws_secretsmanager_secret_policy", "aws_sns_topic_policy", "aws_sqs_queue_policy",
-}
+# What gives rights to somebody; a document that stands at a resource gives rights to it.
+identities := {"aws_iam_group_policy", "aws_iam_policy", "aws_iam_role", "aws_iam_role_policy", "aws_iam_user_policy"}
+
+at_resources := object.keys(documents) - {"aws_iam_group_policy", "aws_iam_policy", "aws_iam_role_policy", "aws_iam_user_policy", "aws_vpc_endpoint"}
+
+attachments := {"aws_iam_group_policy_attachment", "aws_iam_policy_attachment", "aws_iam_role_policy_attachment", "aws_iam_user_policy_attachment"}
 
 everything := {"AdministratorAccess", "IAMFullAccess", "PowerUserAccess"}
 
-# Actions by which one takes the rights of others.
-borrowing := {"*", "iam:*", "iam:PassRole", "sts:*", "sts:AssumeRole"}
+# Actions by which one takes the rights of others, or gives them to oneself.
+borrowing := {
+	"iam:attachgrouppolicy", "iam:attachrolepolicy", "iam:attachuserpolicy", "iam:createaccesskey",
+	"iam:createpolicyversion", "iam:passrole", "iam:putgrouppolicy", "iam:putrolepolicy", "iam:putuserpolicy",
+	"iam:updateassumerolepolicy", "sts:assumerole",
+}
 
-deny contains plan.denial(r, "its policy is no JSON", "Make it with jsonencode") if {
+deny contains plan.denial(r, "nobody can tell what its policy allows", "Write it with jsonencode, in the words of AWS") if {
 	some r in unreadable
 }
 
 deny contains plan.denial(r, concat("", ["it allows ", action, " on everything"]), "Name the actions and the resources") if {
 	some [r, statement, action] in on_everything
-	broad(action)
+	iam.every_action(action)
 	not narrowed(r, statement)
 }
 
@@ -70,15 +82,28 @@ deny contains plan.denial(r, "it lets in everybody without a condition", "Name t
 
 deny contains plan.denial(r, concat("", ["it lends every right there is by ", action]), "Name the roles") if {
 	some [r, _, action] in on_everything
-	r.type in {"aws_iam_group_policy", "aws_iam_policy", "aws_iam_role_policy", "aws_iam_user_policy"}
-	action in borrowing
-	not broad(action)
+	r.type in identities
+	not iam.every_action(action)
 }
 
 deny contains plan.denial(r, concat("", ["it has ", name]), "Attach a policy that names what it needs") if {
-	some r in plan.of({"aws_iam_group_policy_attachment", "aws_iam_role_policy_attachment", "aws_iam_user_policy_attachment"})
+	some r in plan.of(attachments | {"aws_iam_role"})
 	some name in everything
-	endswith(r.change.after.policy_arn, concat("", ["/", name]))
+	some arn in array.concat([object.get(r.change.after, "policy_arn", "")], object.get(r.change.after, "managed_policy_arns", []))
+	endswith(arn, concat("", ["/", name]))
+}
+
+# A document that has something in it that is known on apply alone; the rest of it is known.
+deny contains plan.denial(r, concat("", ["it allows ", action, " on everything"]), "Name the actions and the resources") if {
+	some r in input.resource_changes
+	r.type == "aws_iam_policy_document"
+	some statement in r.change.after.statement
+	object.get(statement, "effect", null) in {null, "Allow"}
+	some resource in statement.resources
+	iam.everything(resource)
+	some action in statement.actions
+	iam.every_action(action)
+	count(object.get(statement, "principals", [])) == 0
 }
 
 deny contains plan.denial(r, "it is a secret that does not expire", "Use a role") if {
@@ -86,31 +111,48 @@ deny contains plan.denial(r, "it is a secret that does not expire", "Use a role"
 }
 
 unreadable := [r |
-	some r in plan.of(object.keys(documents))
-	document := object.get(r.change.after, documents[r.type], null)
-	not document in [null, ""]
-	not json.is_valid(document)
+	some [r, document] in written
+	not iam.readable(document)
 ]
 
 # Every statement that allows something, with its resource.
 allowing := [[{"address": r.address, "type": r.type}, statement] |
-	some r in plan.of(object.keys(documents))
-	some statement in iam.statements(r.change.after[documents[r.type]])
+	some [r, document] in written
+	some statement in iam.statements(document)
 	statement.Effect == "Allow"
 ]
+
+written := array.concat(
+	[[r, document] |
+		some r in plan.of(object.keys(documents))
+		document := object.get(r.change.after, documents[r.type], null)
+		not document in [null, ""]
+	],
+	[[r, document] |
+		some r in plan.of({"aws_iam_role"})
+		some inline in object.get(r.change.after, "inline_policy", [])
+		document := object.get(inline, "policy", null)
+		not document in [null, ""]
+	],
+)
 
 # Sought in comprehensions: a plan has a few documents for each tenant.
 on_everything := [[r, statement, action] |
 	some [r, statement] in allowing
-	"*" in iam.list(object.get(statement, "Resource", []))
+	reaches_everything(statement)
 	some action in iam.list(object.get(statement, "Action", []))
 	suspicious(action)
 ]
 
 unconditional := [[r, statement] |
 	some [r, statement] in allowing
-	count(object.get(statement, "Condition", {})) == 0
+	not iam.conditional(statement)
 ]
+
+reaches_everything(statement) if {
+	some resource in iam.list(object.get(statement, "Resource", []))
+	iam.everything(resource)
+}
 
 inversions := {"NotAction", "NotPrincipal", "NotResource"}
 
@@ -119,13 +161,9 @@ inverted := [[r, statement] |
 	count(inversions & object.keys(statement)) > 0
 ]
 
-suspicious(action) if broad(action)
+suspicious(action) if iam.every_action(action)
 
-suspicious(action) if action in borrowing
-
-broad(action) if action == "*"
-
-broad(action) if endswith(action, ":*")
+suspicious(action) if iam.stands_for(action, borrowing)
 
 # Of its own account's root, which is nobody in particular: it hands the decision on to policies of that account.
 narrowed(r, statement) if {
@@ -139,5 +177,5 @@ narrowed(r, statement) if {
 
 narrowed(r, statement) if {
 	r.type == "aws_vpc_endpoint"
-	count(object.get(statement, "Condition", {})) > 0
+	iam.conditional(statement)
 }

@@ -32,8 +32,17 @@ deny contains plan.denial(r, concat("", ["it is made in ", region]), "Choose a r
 	some r in input.resource_changes
 	r.mode == "managed"
 	r.change.after != null
-	region := strange[object.get(plan.configuration(r), "provider_config_key", null)]
+	region := strange[plan.configuration(r).provider_config_key]
 	not here_for_the_world(r, region)
+}
+
+deny contains plan.denial(r, "nobody can tell in which region it is made", "Give its provider a region, in so many words or by a variable of the root") if {
+	count(untold) > 0
+	some r in input.resource_changes
+	r.mode == "managed"
+	r.change.after != null
+	plan.configuration(r).provider_config_key in untold
+	object.get(r.change.after, "region", null) == null
 }
 
 deny contains plan.denial(r, concat("", ["it goes to ", region]), "Choose a region that the deployment may use") if {
@@ -56,6 +65,7 @@ deny contains plan.denial(r, concat("", ["its copies go to ", region]), "Choose 
 going := [r |
 	some r in input.resource_changes
 	r.mode == "managed"
+	r.change.after != null
 	count(ways_out & object.keys(r.change.after)) > 0
 ]
 
@@ -70,6 +80,13 @@ strange[key] := region if {
 	not region in allowed
 }
 
+# Providers of AWS whose region is in the environment, or is made of something else.
+untold contains key if {
+	some key, provider in input.configuration.provider_config
+	provider.name == "aws"
+	not regions[key]
+}
+
 # The region of each provider: as it stands there, or as the variable says.
 regions[key] := region if {
 	some key, provider in input.configuration.provider_config
@@ -78,6 +95,7 @@ regions[key] := region if {
 
 regions[key] := region if {
 	some key, provider in input.configuration.provider_config
+	object.get(provider, "module_address", "") == "" # a module has variables of its own
 	some reference in provider.expressions.region.references
 	region := input.variables[trim_prefix(reference, "var.")].value
 }

@@ -47,5 +47,5 @@ deny contains plan.denial(r, "it lets in what is older than TLS 1.2", "Set tls_s
 
 modern(policy) if {
 	some prefix in ["ELBSecurityPolicy-TLS13-1-2-", "ELBSecurityPolicy-TLS13-1-3-", "ELBSecurityPolicy-FS-1-2-", "ELBSecurityPolicy-TLS-1-2-"]
-	startswith(policy, prefix)
+	startswith(sprintf("%v", [policy]), prefix)
 }

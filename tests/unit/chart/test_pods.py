@@ -184,3 +184,16 @@ def test_certificates_are_given_or_issued() -> None:
     for values, wanted in (("production", "trial-cortexkg-node-tls"), ("secrets", "own-node")):
         pod = charts.only(values, "StatefulSet", "node")["spec"]["template"]["spec"]
         assert wanted in [v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v]
+
+
+def test_what_runs_before_a_release_has_its_account_and_its_ways_out_before() -> None:
+    """An earlier release's policy holds back all pods of its name: the migration's own is a hook, too."""
+    found = {
+        document["kind"]: document["metadata"]["annotations"]
+        for document in charts.rendered("production")
+        if document["metadata"]["name"] == "trial-cortexkg-migration"
+    }
+    assert set(found) == {"Job", "NetworkPolicy", "ServiceAccount"}
+    for kind, hooks in found.items():
+        assert hooks["helm.sh/hook"] == "pre-install,pre-upgrade"
+        assert int(hooks.get("helm.sh/hook-weight", 0)) < 0 or kind == "Job"

@@ -50,6 +50,11 @@ REFUSED = [  # the same schema without the program, which is slower
     ("database.hosts", []),
     ("database.cidrs", ["anywhere"]),
     ("front.clients", ["anywhere"]),
+    ("front.clients", ["999.1.1.1/8"]),
+    ("front.clients", ["10.0.0.0/33"]),
+    ("front.clients", ["12/8"]),
+    ("node.tolerations", [{"key": 5}]),
+    ("node.tolerations", [{"kye": "dedicated"}]),
     ("node.resources", {"requests": {"cpu": "1", "memory": "1Gi"}}),
     ("replicas", 3),
 ]

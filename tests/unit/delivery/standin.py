@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+CHANGING = ("apply", "rollback", "upgrade")
 place = Path(os.environ["STANDIN"])
 
 
@@ -42,7 +43,9 @@ def main() -> int:
         print(next(word for word in words if word.startswith("revision=")).partition("=")[2])
     elif line.startswith("kubectl apply"):
         cluster["validated"] = stdin.strip()
-    (place / "cluster.json").write_text(json.dumps(cluster))
+    if words and words[0] in CHANGING:  # another one may be running beside it, at the other end of a pipe
+        (place / "cluster.new").write_text(json.dumps(cluster))
+        (place / "cluster.new").replace(place / "cluster.json")
     return cluster["code"] if fails else 0
 
 

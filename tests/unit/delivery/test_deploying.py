@@ -194,3 +194,15 @@ def test_going_back_by_hand(cluster: Cluster) -> None:
     cluster.set(revisions=[["superseded", OLD], ["deployed", NEW]])
     assert cluster.run("rollback").returncode == 0
     assert len(cluster.calls("helm rollback cortexkg 1 ")) == 1
+
+
+@pytest.mark.parametrize("script", ["health-check", "performance-validation"])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, script: str) -> None:
+    shutil.copytree(ROOT / "scripts" / "ci", tmp_path / "ci")
+    shutil.copy(ROOT / "scripts" / f"{script}.sh", tmp_path)
+    environment = os.environ | {"CORTEX_LIMIT": "soon", "CORTEX_TENANT": "acme"}
+    done = subprocess.run(
+        [tmp_path / f"{script}.sh"], env=environment, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert "CORTEX_LIMIT is soon" in done.stderr

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 GITLAB = [ROOT / ".gitlab-ci.yml", *sorted((ROOT / ".gitlab" / "ci").glob("*.yaml"))]
+CALLER = ROOT / ".github" / "workflows" / "pipeline.yaml"  # it calls another one, and has no command itself
 SHELL = [
     *sorted((ROOT / "scripts").rglob("*.sh")),
     *(ROOT / "scripts" / name for name in ("cortexctl", "lock", "scan", "test")),
@@ -74,7 +75,7 @@ def test_gitlab_takes_the_pipeline() -> None:
 
 def test_a_pipeline_only_calls_what_is_there() -> None:
     found = list(commands())
-    assert len(found) >= 16
+    assert {path for path, _ in found} == {*WORKFLOWS, *GITLAB} - {CALLER, GITLAB[0]}
     for path, line in found:
         assert "\n" not in line.strip(), f"{path}: logic belongs to scripts/"
         program = ROOT / line.split()[0]

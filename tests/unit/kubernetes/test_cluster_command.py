@@ -52,7 +52,10 @@ def test_an_answer_that_is_lost(server: ApiServer) -> None:
 
 
 def test_words_that_are_off(server: ApiServer) -> None:
-    for words in (["scale", "statefulset", "node", "101"], ["rollout", "daemonset", "x"], ["install", "x"]):
+    for words in (["scale", "statefulset", "node", "101"], ["rollout", "daemonset", "x"], ["install", "x"],
+        ["install", "x", "--chart", "no-such-chart", "-f", str(VALUES)],
+        ["install", "x", "--chart", str(charts.CHART), "-f", "no-such-file"],
+    ):  # fmt: skip
         assert cortexctl(server.kubeconfig(), *words).returncode == 2
     assert server.asked == []
 

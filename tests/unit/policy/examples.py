@@ -79,6 +79,7 @@ def plan(resources: list[dict[str, Any]], peers: tuple[str, ...]) -> dict[str, A
             "provider_config": {
                 "aws": {"name": "aws", "expressions": untagged | {"default_tags": [{}]}},
                 "aws.untagged": {"name": "aws", "alias": "untagged", "expressions": untagged},
+                "aws.somewhere": {"name": "aws", "alias": "somewhere"},
                 "aws.elsewhere": {"name": "aws", "alias": "elsewhere", "expressions": elsewhere},
             },
             "root_module": {"resources": list(configured.values())},
@@ -102,7 +103,7 @@ def _change(each: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "address": f"{each['type']}.{name}" + (f"[{json.dumps(index)}]" if index is not None else ""),
-        "mode": "managed",
+        "mode": each.get("mode", "managed"),
         "type": each["type"],
         "name": name,
         **({} if index is None else {"index": index}),

@@ -45,6 +45,7 @@ def changed(**changes: Any) -> bytes:
         (changed(resource_changes={}), "resource_changes"),
         (changed(resource_changes=[{"address": "a"}]), "resource_changes[0]"),
         (changed(configuration={"root_module": []}), "list"),
+        (changed(configuration={"root_module": {"resources": [{"expressions": None}]}}), "iterable"),
         (changed(variables={"peers": [[["x"] * 999]]})[:-1] + b', "x": ' + b"[" * DEEP, "deep"),
     ],
 )  # fmt: skip
@@ -82,6 +83,8 @@ def document(**changes: Any) -> bytes:
         (f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{BOMB}".encode(), "more values"),
         (b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: &a [*a]\n", "nested too deeply"),
         (b"spec: " + b"[" * DEEP, "deep"),
+        (b"kind: List\nitems: 5\n", "Document 1"),
+        (b"kind: List\nitems: []\n", "no document"),
         (b"#" * ((16 << 20) + 1), "16 MiB"),
     ],
 )  # fmt: skip
@@ -96,3 +99,5 @@ def test_a_list_is_its_documents() -> None:
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": [POD, POD]}).encode()
     rule = next(rule for rule in rules_of("kubernetes") if rule.name == "host_access")
     assert read_manifests(listed, "that file").seen_by(rule) == ("Pod/a", "Pod/a")
+    nested = json.dumps({"kind": "List", "items": [json.loads(listed), {"kind": "PodList", "items": [POD]}]})
+    assert read_manifests(nested.encode(), "that file").seen_by(rule) == ("Pod/a",) * 3

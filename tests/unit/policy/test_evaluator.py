@@ -12,6 +12,7 @@ import pytest
 from cortexctl import policies
 from cortexctl.errors import CortexctlError, Refused
 from cortexctl.policy import Judge, Rule, read_plan, rules_of
+from cortexctl.policy.rules import libraries
 from unit.policy.examples import FACTS, plan
 
 RULES = rules_of("terraform")
@@ -68,7 +69,10 @@ def test_rules_name_every_type_that_they_look_at() -> None:
 
 
 def test_rules_about_pods_look_at_all_that_run_pods() -> None:
-    kinds = {"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet"}
+    kinds = {
+        "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController",
+        "StatefulSet",
+    }  # fmt: skip
     about = [rule for rule in rules_of("kubernetes") if "some c in manifests.containers" in rule.source]
     about += [rule for rule in rules_of("kubernetes") if "in manifests.workloads" in rule.source]
     assert len(about) >= 10
@@ -96,3 +100,16 @@ def test_a_rule_that_is_not_as_it_must_be_is_refused(
         rules_of("terraform")
     assert "private_databases.rego is not usable" in caught.value.what
     assert says in caught.value.why
+
+
+def test_functions_of_one_name_take_as_many_arguments_everywhere() -> None:
+    """The evaluator takes those of another package for them otherwise, and crashes."""
+    taken: dict[str, set[int]] = {}
+    sources = [source for _, source in libraries()] + [
+        rule.source for rule in (*RULES, *rules_of("kubernetes"))
+    ]
+    for source in sources:
+        for name, arguments in re.findall(r"^([a-z_]+)\(([^)]*)\)", source, re.MULTILINE):
+            taken.setdefault(name, set()).add(arguments.count(","))
+    assert len(taken) > 30
+    assert {name for name, counts in taken.items() if len(counts) > 1} == set()
