@@ -16,13 +16,11 @@ from integration.running import CORTEXCTL, Running, unique
 os.environ["CORTEX_KERNELS"] = "numpy"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests here need the deployment, or make their own and take their time."""
+    """Mark what is here: it needs the deployment, or makes its own."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            needs = "running" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.deployment if needs else pytest.mark.slow)
+            item.add_marker(pytest.mark.deployment)
 
 
 @pytest.fixture(scope="session")
