@@ -89,7 +89,7 @@ def test_a_deployment_with_a_node_that_does_not_answer(
                 "health-check.sh", expect=3, **(by_url | {"CORTEX_URLS": place.load_balancer_url})
             )
             assert place.load_balancer_url in outside.stderr
-            check("health-check.sh", expect=7, **(named | {"CORTEX_LIMIT": "0.2"}))
+            check("health-check.sh", "--wait", "60", expect=7, **(named | {"CORTEX_LIMIT": "1"}))
     finally:
         running.healthy()
 
