@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cortexctl.policy import Judge, facts_of, read_plan, rules_of
+from terraform.test_flips import FLIPS
 
 pytest.importorskip("terraform.aws", reason="the stacks of AWS are not here")
 pytest.importorskip("flask", reason="moto's server needs flask, which is not installed")
@@ -25,6 +26,14 @@ STAND_IN = """
   skip_metadata_api_check     = true
 }
 """
+# The guards of modules that their own tests miss, too (test_flips.py), and the rules.
+DENIED = {
+    "storage_encrypted": "encryption_at_rest",
+    "publicly_accessible": "private_databases",
+    "deletion_protection": "deletion_protection",
+    "enable_deletion_protection": "deletion_protection",
+    "status": "replication",
+}
 BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 
@@ -80,6 +89,20 @@ def denials(plan: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
+def guards(root: Path) -> list[tuple[Path, str, str, str]]:
+    """Return what stands in which file of a stack's copy, what it becomes, and the rule that must miss it."""
+    if root.name == "global":
+        return [
+            (root / "main.tf", "storage_encrypted = true", "storage_encrypted = false", "encryption_at_rest")
+        ]
+    modules = root.parents[2] / "modules"
+    return [
+        (modules / module / file, there, instead, DENIED[guard])
+        for module, file, there, instead, _ in FLIPS
+        if (guard := there.split()[0]) in DENIED
+    ]
+
+
 @pytest.mark.parametrize("stack", ["global", "region"])
 def test_a_plan_of_a_stack_passes_until_a_guard_is_taken_away(aws: Any, stack: str) -> None:
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - it warns where flask is missing
@@ -98,14 +121,11 @@ def test_a_plan_of_a_stack_passes_until_a_guard_is_taken_away(aws: Any, stack: s
             aws.init(root)
             plan = planned(aws, root, f"http://{host}:{port}")
             assert denials(plan) == {}
-            main = (root if stack == "global" else root.parents[2] / "modules/database") / "main.tf"
-            text = main.read_text()
-            assert "storage_encrypted" in text
-            lines = [
-                "  storage_encrypted = false" if "storage_encrypted" in line else line
-                for line in text.splitlines()
-            ]
-            main.write_text("\n".join(lines) + "\n")
-            assert set(denials(planned(aws, root, f"http://{host}:{port}"))) == {"encryption_at_rest"}
+            for path, there, instead, rule in guards(root):
+                text = path.read_text()
+                assert there in text
+                path.write_text(text.replace(there, instead))
+                assert set(denials(planned(aws, root, f"http://{host}:{port}"))) == {rule}, there
+                path.write_text(text)
     finally:
         server.stop()

@@ -168,7 +168,7 @@ def test_what_does_not_run_is_drift_and_a_plan(cortexctl: Run, home: Path) -> No
 def test_removing_nodes_asks(cortexctl: Run, home: Path) -> None:
     made = make(home)
     path = made.directory / "deployment.yaml"
-    path.write_text(path.read_text().replace(": 1", ": 2"))
+    path.write_text(path.read_text().replace("east: 1", "east: 2"))
     before = path.read_text()
     done = cortexctl("--deployment", "trial", "up", "--nodes", "1")
     assert done.returncode == 2
