@@ -92,9 +92,8 @@ def denials(plan: dict[str, Any]) -> dict[str, list[str]]:
 def guards(root: Path) -> list[tuple[Path, str, str, str]]:
     """Return what stands in which file of a stack's copy, what it becomes, and the rule that must miss it."""
     if root.name == "global":
-        return [
-            (root / "main.tf", "storage_encrypted = true", "storage_encrypted = false", "encryption_at_rest")
-        ]
+        there = "storage_encrypted         = true"
+        return [(root / "main.tf", there, "storage_encrypted = false", DENIED["storage_encrypted"])]
     modules = root.parents[2] / "modules"
     return [
         (modules / module / file, there, instead, DENIED[guard])
