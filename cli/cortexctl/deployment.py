@@ -20,6 +20,8 @@ from pathlib import Path
 from cortexctl.errors import DeploymentNotFound, Refused, UsageError
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+# Raised when this version cannot go on with the tables and files of a deployment that an earlier one made.
+FORMAT = 1
 PORTS_A_REGION = 48
 PORTS_OF_EDGE = 16
 
@@ -113,6 +115,7 @@ class Deployment:
     keyring_passphrase_before: str | None = None  # while the passphrase is being changed
     kms: KmsPlace | None = None  # instead of the keyring
     key_policy: dict[str, int] | None = None  # days by kind of key (see keys.ages)
+    format: int = FORMAT
 
     @property
     def edge_port(self) -> int:
@@ -241,7 +244,7 @@ def read(path: Path) -> Deployment:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return msgspec.convert({**content, "directory": path.parent}, Deployment)
+        return msgspec.convert({"format": 0, **content, "directory": path.parent}, Deployment)
     except (yaml.YAMLError, TypeError) as error:
         raise ValueError(str(error)) from error
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from cortexctl import certificates, durable, health, platforms, ports, provision, retention, tools
 from cortexctl import deployment as deployments
 from cortexctl.certificates import Certificate
-from cortexctl.deployment import PORTS_A_REGION, PORTS_OF_EDGE, Deployment, KmsPlace, state_home
+from cortexctl.deployment import FORMAT, PORTS_A_REGION, PORTS_OF_EDGE, Deployment, KmsPlace, state_home
 from cortexctl.errors import CortexctlError, DeploymentNotFound, ObjectiveMissed, Refused, UsageError
 from cortexctl.health import Health
 from cortexctl.locking import lock, lock_path
@@ -178,6 +178,7 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
             todo="Leave out --keyring-passphrase-file.",
         )
     if known:
+        _check_format(known)
         nodes = {region: count or nodes for region, nodes in known.nodes_a_region.items()}
         passphrase_file = passphrase_file or known.keyring_passphrase_file
         changed = replace(
@@ -197,6 +198,16 @@ def _wanted(name: str, known: Deployment | None, wish: Wish) -> Deployment:
         keyring_passphrase_file=passphrase_file,
         kms=kms,
     )
+
+
+def _check_format(known: Deployment) -> None:
+    if known.format != FORMAT:
+        raise Refused(
+            f"Deployment {known.name!r} was made by another version of cortexctl.",
+            why=f"Its tables and files have format {known.format}, and this version makes format {FORMAT}.",
+            todo="Run the version that made it: tenant export takes the data out, and tenant import brings "
+            "them into a new deployment. This version's down ends it, with --delete-data for good.",
+        )
 
 
 def _kms(known: Deployment | None, wish: Wish) -> KmsPlace | None:

@@ -108,6 +108,23 @@ def test_a_damaged_file_is_left_as_it_is(cortexctl: Run, home: Path, command: st
     assert path.read_text() == "{"
 
 
+@pytest.mark.parametrize("format_", ["", "format: 0", "format: 99"])
+def test_one_that_another_version_made_is_left_as_it_is_and_can_be_ended(
+    cortexctl: Run, home: Path, format_: str
+) -> None:
+    path = make(home).directory / "deployment.yaml"
+    text = path.read_text().replace(f"format: {deployment.FORMAT}\n", format_)
+    path.write_text(text)
+    for words in (("up", "--yes"), ("up", "--dry-run")):
+        done = cortexctl("--deployment", "trial", *words)
+        assert done.returncode == 5
+        assert "was made by another version" in done.stderr
+    assert [each.name for each in path.parent.iterdir()] == ["deployment.yaml"]
+    assert path.read_text() == text
+    assert cortexctl("--deployment", "trial", "down", "--delete-data", "--yes").returncode == 0
+    assert not path.exists()
+
+
 def test_a_copy_of_another_deployment(home: Path) -> None:
     shutil.copytree(make(home).directory, home / "copy")
     with pytest.raises(Refused, match="that of another deployment"):
@@ -137,7 +154,7 @@ def test_a_port_in_use_changes_nothing(cortexctl: Run, home: Path) -> None:
 def test_removing_nodes_asks(cortexctl: Run, home: Path) -> None:
     made = make(home)
     path = made.directory / "deployment.yaml"
-    path.write_text(path.read_text().replace(": 1", ": 2"))
+    path.write_text(path.read_text().replace("east: 1", "east: 2"))
     before = path.read_text()
     done = cortexctl("--deployment", "trial", "up", "--nodes", "1")
     assert done.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from cortexctl import deployment
 
 ROOT = Path(__file__).resolve().parents[3]
 CLI = sorted((ROOT / "cli").rglob("*.py"))
@@ -93,3 +96,11 @@ def test_every_pin_is_exact_and_hashed_and_names_no_registry(lock: str) -> None:
     for block in blocks:
         assert re.match(r"[A-Za-z0-9._-]+==[^ ]+ ", block), block
         assert "--hash=sha256:" in block, block
+
+
+def test_other_tables_are_another_format() -> None:
+    schema = ROOT / "runtime" / "cortex_runtime" / "changelog" / "schema"
+    found = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(schema.glob("*.sql")))).hexdigest()
+    assert (deployment.FORMAT, found[:12]) == (1, "7d120dceaa19"), (
+        "if what a deployment has cannot be used any more, raise FORMAT; write down the new hash in any case"
+    )
