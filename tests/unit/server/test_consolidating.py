@@ -39,8 +39,10 @@ def test_near_duplicates_are_related_as_an_audited_write_and_nothing_spreads_ove
     assert links_of(node, "alike", "alike-0") == []
     assert node.ask("POST", "query", query, cortex="alike")["matches"] == before["matches"]
     events = node.operator("GET", "/v1/audit?action=consolidate")
-    assert [(each["actor"], each["tenant"], each["resource"], each["result"]) for each in events] == [
-        ("node:eu-west-1", TENANTS[0], "alike", "done")
+    # The node is shared: what other tests have put may be consolidated meanwhile, too.
+    own = [each for each in events if each["resource"] == "alike"]
+    assert [(each["actor"], each["tenant"], each["result"]) for each in own] == [
+        ("node:eu-west-1", TENANTS[0], "done")
     ]
 
 
