@@ -115,7 +115,7 @@ class Deployment:
     keyring_passphrase_before: str | None = None  # while the passphrase is being changed
     kms: KmsPlace | None = None  # instead of the keyring
     key_policy: dict[str, int] | None = None  # days by kind of key (see keys.ages)
-    format: int = FORMAT
+    format: int = FORMAT  # 0: made before formats were written down
 
     @property
     def edge_port(self) -> int:
