@@ -143,7 +143,7 @@ class Deployment:
     keyring_passphrase_before: str | None = None  # while the passphrase is being changed
     kms: KmsPlace | None = None  # instead of the keyring
     key_policy: dict[str, int] | None = None  # days by kind of key (see keys.ages)
-    format: int = FORMAT
+    format: int = FORMAT  # 0: made before formats were written down
     policy: dict[str, Any] | None = None  # what the rules hold it to (see policy.facts)
     aws: AwsPlace | None = None  # on platform aws: such a deployment has no ports and no nodes here
 

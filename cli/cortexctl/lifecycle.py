@@ -205,8 +205,8 @@ def _check_format(known: Deployment) -> None:
         raise Refused(
             f"Deployment {known.name!r} was made by another version of cortexctl.",
             why=f"Its tables and files have format {known.format}, and this version makes format {FORMAT}.",
-            todo="Run the version that made it: tenant export takes the data out, and tenant import brings "
-            "them into a new deployment. This version's down ends it, with --delete-data for good.",
+            todo="Run the version that made it, whose tenant export takes out what is stored; the down of "
+            "this one ends it, with --delete-data for good.",
         )
 
 

@@ -115,7 +115,7 @@ def test_one_that_another_version_made_is_left_as_it_is_and_can_be_ended(
     path = make(home).directory / "deployment.yaml"
     text = path.read_text().replace(f"format: {deployment.FORMAT}\n", format_)
     path.write_text(text)
-    for words in (("up", "--yes"), ("plan",), ("drift",)):
+    for words in (("plan",), ("drift",), ("up", "--dry-run"), ("up", "--yes")):
         done = cortexctl("--deployment", "trial", *words)
         assert done.returncode == 5
         assert "was made by another version" in done.stderr

@@ -40,10 +40,8 @@ def test_near_duplicates_are_related_as_an_audited_write_and_nothing_spreads_ove
     assert node.ask("POST", "query", query, cortex="alike")["matches"] == before["matches"]
     events = node.operator("GET", "/v1/audit?action=consolidate")
     # The node is shared: what other tests have put may be consolidated meanwhile, too.
-    own = [each for each in events if each["resource"] == "alike"]
-    assert [(each["actor"], each["tenant"], each["result"]) for each in own] == [
-        ("node:eu-west-1", TENANTS[0], "done")
-    ]
+    assert {(each["actor"], each["result"]) for each in events} == {("node:eu-west-1", "done")}
+    assert [each["tenant"] for each in events if each["resource"] == "alike"] == [TENANTS[0]]
 
 
 def test_the_node_says_what_waits_and_what_was_done(node: Node) -> None:
