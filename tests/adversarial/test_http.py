@@ -49,7 +49,8 @@ def test_a_head_that_can_be_read_in_two_ways_is_refused_and_the_connection_ends(
 def test_a_header_that_decides_stands_there_once(node: Node, name: str) -> None:
     value = f"Bearer {node.keys['acme']}" if name == "authorization" else "acme"
     twice = [f"{name}: {value}"] * (1 if name == "authorization" else 2)
-    answer = raw.exchange(node, put(node, *twice, "content-length: 19", concept="twice") + b"\r\n" + BODY)
+    head = put(node, *twice, "content-length: 19", "connection: close", concept="twice")
+    answer = raw.exchange(node, head + b"\r\n" + BODY)
     assert raw.statuses(answer) == [400]
     assert b"each of these headers once" in answer
     assert not is_stored(node, "twice")

@@ -71,8 +71,8 @@ def variables(stack: str) -> dict[str, Any]:
     }
 
 
-def planned(aws: Any, root: Path, endpoint: str) -> dict[str, Any]:
-    done = aws.run(root, "plan", "-out=plan", AWS_ENDPOINT_URL=endpoint)
+def planned(aws: Any, root: Path, endpoint: str, *options: str) -> dict[str, Any]:
+    done = aws.run(root, "plan", "-out=plan", *options, AWS_ENDPOINT_URL=endpoint)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     shown: dict[str, Any] = json.loads(aws.run(root, "show", "-json", "plan").stdout)
     return shown
@@ -89,14 +89,17 @@ def denials(plan: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def guards(root: Path) -> list[tuple[Path, str, str, str]]:
-    """Return what stands in which file of a stack's copy, what it becomes, and the rule that must miss it."""
+def guards(root: Path) -> list[tuple[Path, str, str, str, list[str]]]:
+    """Return what stands in which file of a stack's copy, what it becomes, and the rule that must miss it.
+
+    And what to plan: of a region the module alone, with all that it needs.
+    """
     if root.name == "global":
         there = "storage_encrypted         = true"
-        return [(root / "main.tf", there, "storage_encrypted = false", DENIED["storage_encrypted"])]
+        return [(root / "main.tf", there, "storage_encrypted = false", DENIED["storage_encrypted"], [])]
     modules = root.parents[2] / "modules"
     return [
-        (modules / module / file, there, instead, DENIED[guard])
+        (modules / module / file, there, instead, DENIED[guard], [f"-target=module.{module}"])
         for module, file, there, instead, _ in FLIPS
         if (guard := there.split()[0]) in DENIED
     ]
@@ -120,11 +123,12 @@ def test_a_plan_of_a_stack_passes_until_a_guard_is_taken_away(aws: Any, stack: s
             aws.init(root)
             plan = planned(aws, root, f"http://{host}:{port}")
             assert denials(plan) == {}
-            for path, there, instead, rule in guards(root):
+            for path, there, instead, rule, options in guards(root):
                 text = path.read_text()
                 assert there in text
                 path.write_text(text.replace(there, instead))
-                assert set(denials(planned(aws, root, f"http://{host}:{port}"))) == {rule}, there
+                plan = planned(aws, root, f"http://{host}:{port}", *options)
+                assert set(denials(plan)) == {rule}, there
                 path.write_text(text)
     finally:
         server.stop()

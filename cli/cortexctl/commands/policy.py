@@ -58,8 +58,8 @@ def check(
     verdicts = policy.Judge(policy.rules_of(matter.subject), facts).judge(matter)
     if explain:
         render.data(policy.explain(verdicts), output, columns=VERDICTS)
-    else:
-        render.data(policy.rows(verdicts), output, columns=DENIALS)
+    elif (denials := policy.rows(verdicts)) or output is not Output.TABLE:
+        render.data(denials, output, columns=DENIALS)
     policy.refuse(verdicts, name)
     render.note(f"{len(verdicts)} rules pass {name}.")
 

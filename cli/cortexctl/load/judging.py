@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from cortex_runtime.formats import decoding
 from cortexctl import inputs
 from cortexctl.errors import UsageError
 from cortexctl.load.figures import Figures
@@ -73,3 +74,6 @@ def judge(figures: Figures, bounds: Thresholds, kind: str) -> Iterator[Verdict]:
         measured, bound = getattr(figures, name), getattr(bounds, name)
         yield Verdict(name, measured, round(bound, 3), kind, measured is not None and measured <= bound)
     yield Verdict("rate", figures.rate, round(bounds.rate, 3), kind, figures.rate >= bounds.rate)
+
+
+decoding.learn(globals())

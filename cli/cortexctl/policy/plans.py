@@ -71,7 +71,7 @@ class Plan:
 
     def seen_by(self, rule: Rule) -> tuple[str, ...]:
         """Return the addresses of the resources that the rule looks at."""
-        return tuple(address for type_, address, _ in self._changes if rule.looks_at(type_))
+        return tuple(address for type_, address, change in self._changes if _looked_at(rule, type_, change))
 
     def document(self, rule: Rule) -> dict[str, Any]:
         """Return the plan without what the rule does not look at, its texts escaped."""
@@ -79,7 +79,7 @@ class Plan:
             "resource_changes": [
                 change if rule.attributes is None else _narrowed(change, rule.attributes)
                 for type_, _, change in self._changes
-                if rule.looks_at(type_)
+                if _looked_at(rule, type_, change)
             ],
             "configuration": {"provider_config": self._providers, "root_module": self._tree(rule)},
             "variables": self._variables,
@@ -92,7 +92,7 @@ class Plan:
                 place = root
                 for name in each.module:
                     place = place.setdefault("module_calls", {}).setdefault(name, {}).setdefault("module", {})
-                place.setdefault("resources", []).append(_stated(each.content, rule.attributes))
+                place.setdefault("resources", []).append(_stated(each.content, rule.configured))
         return root
 
 
@@ -200,6 +200,13 @@ def _configured(
         yield path, resource
     for name, call in module.get("module_calls", {}).items():
         yield from _configured(call.get("module", {}), (*path, name))
+
+
+def _looked_at(rule: Rule, type_: str, change: dict[str, Any]) -> bool:
+    if not rule.looks_at(type_):
+        return False
+    parts = (change["change"][part] for part in ("after", "after_unknown"))
+    return rule.having is None or any(part is True or rule.having in (part or ()) for part in parts)
 
 
 def _narrowed(change: dict[str, Any], attributes: tuple[str, ...]) -> dict[str, Any]:

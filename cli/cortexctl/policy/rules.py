@@ -22,7 +22,9 @@ class _Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     severity: Literal["critical", "high", "medium"]
     remedy: Words
     types: Annotated[list[str], Meta(min_length=1)]
+    having: str | None = None
     attributes: list[str] | None = None
+    configured: list[str] | None = None
 
 
 class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,9 +35,10 @@ class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule. `types` are the resources or kinds that it looks at ("*" for all), `attributes` what of them.
+    """A rule. `types` are the resources or kinds that it looks at ("*" for all).
 
-    Without `attributes` it looks at everything of them.
+    Of these it looks at those that have the attribute `having`, known or not, at their `attributes`, and at
+    what is `configured` of them. Without these it looks at everything.
     """
 
     name: str
@@ -45,7 +48,9 @@ class Rule:
     severity: str
     remedy: str
     types: tuple[str, ...]
+    having: str | None
     attributes: tuple[str, ...] | None
+    configured: tuple[str, ...] | None
     path: Path
     source: str
 
@@ -84,10 +89,16 @@ def _read(path: Path, subject: Subject) -> Rule:
         severity=custom.severity,
         remedy=custom.remedy,
         types=tuple(custom.types),
-        attributes=None if custom.attributes is None else tuple(custom.attributes),
+        having=custom.having,
+        attributes=_names(custom.attributes),
+        configured=_names(custom.attributes if custom.configured is None else custom.configured),
         path=path,
         source=source,
     )
+
+
+def _names(listed: list[str] | None) -> tuple[str, ...] | None:
+    return None if listed is None else tuple(listed)
 
 
 def _comment(source: str, package: str) -> str:

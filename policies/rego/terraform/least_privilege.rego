@@ -11,6 +11,7 @@
 #   remedy: Name the actions, the resources and whom it is for.
 #   types: [aws_backup_vault_policy, aws_dynamodb_resource_policy, aws_ecr_repository_policy, aws_efs_file_system_policy, aws_iam_access_key, aws_iam_group_policy, aws_iam_group_policy_attachment, aws_iam_policy, aws_iam_policy_attachment, aws_iam_policy_document, aws_iam_role, aws_iam_role_policy, aws_iam_role_policy_attachment, aws_iam_user_policy, aws_iam_user_policy_attachment, aws_kms_key, aws_kms_key_policy, aws_kms_replica_key, aws_s3_bucket_policy, aws_secretsmanager_secret_policy, aws_sns_topic, aws_sns_topic_policy, aws_sqs_queue, aws_sqs_queue_policy, aws_vpc_endpoint]
 #   attributes: [assume_role_policy, inline_policy, managed_policy_arns, policy, policy_arn, statement]
+#   configured: []
 package terraform.least_privilege
 
 import rego.v1

@@ -8,6 +8,7 @@
 #   remedy: Choose an allowed region, or have the deployment's policy allow another.
 #   types: ["*"]
 #   attributes: [endpoint_group_region, peer_region, region, rule]
+#   configured: []
 package terraform.regions
 
 import rego.v1

@@ -7,7 +7,9 @@
 #   severity: medium
 #   remedy: Let the provider's default_tags give them.
 #   types: ["*"]
-#   attributes: [tags, tags_all]
+#   having: tags_all
+#   attributes: [tags_all]
+#   configured: [tags]
 package terraform.tags
 
 import rego.v1
