@@ -113,7 +113,7 @@ def _environment() -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
     return ours | {
         "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
-        "TF_IN_AUTOMATION": "1",
+        "TF_IN_AUTOMATION": "1", "GOGC": "400",
     }  # fmt: skip
 
 

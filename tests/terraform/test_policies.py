@@ -34,6 +34,8 @@ DENIED = {
     "enable_deletion_protection": "deletion_protection",
     "status": "replication",
 }
+# What the rules look for in every plan, beside a module that has lost its guard.
+BELOW = ["-target=module.network", "-target=module.objectstore"]
 BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 
@@ -92,14 +94,20 @@ def denials(plan: dict[str, Any]) -> dict[str, list[str]]:
 def guards(root: Path) -> list[tuple[Path, str, str, str, list[str]]]:
     """Return what stands in which file of a stack's copy, what it becomes, and the rule that must miss it.
 
-    And what to plan: of a region the module alone, with all that it needs.
+    And what to plan: of a region the module alone, with what others stand on.
     """
     if root.name == "global":
         there = "storage_encrypted         = true"
         return [(root / "main.tf", there, "storage_encrypted = false", DENIED["storage_encrypted"], [])]
     modules = root.parents[2] / "modules"
     return [
-        (modules / module / file, there, instead, DENIED[guard], [f"-target=module.{module}"])
+        (
+            modules / module / file,
+            there,
+            instead,
+            DENIED[guard],
+            [*BELOW, f"-target=module.{module}"],
+        )
         for module, file, there, instead, _ in FLIPS
         if (guard := there.split()[0]) in DENIED
     ]

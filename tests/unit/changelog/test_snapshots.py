@@ -338,7 +338,8 @@ def test_an_object_that_is_damaged_or_cut_is_not_kept(
     stored = tmp_path / "objects" / str(Name.of(FIRST))
     content = stored.read_bytes()
     other = Snapshots(tmp_path / "there", DirectoryStore(tmp_path / "objects"), keys, SETTINGS)
-    for wrong in (content[:-1], content[:99_999] + b"?" + content[100_000:]):
+    flipped = bytes([content[99_999] ^ 1])
+    for wrong in (content[:-1], content[:99_999] + flipped + content[100_000:]):
         stored.write_bytes(wrong)
         with pytest.raises(SnapshotDamagedError):
             other.fetch(Name.of(FIRST))
@@ -384,7 +385,7 @@ def die_at(line: int) -> None:
     sys.settrace(trace)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_at_any_line_there_is_the_old_one_or_the_new_one(
     snapshots: Snapshots, keys: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,12 +33,13 @@ def cortex() -> str:
     return f"keys-{next(_numbers)}"
 
 
+CHANGES = ("key.make", "key.prove", "key.rotate", "key.retire")
+FURTHER = (*(f"{change}:committed" for change in CHANGES), "reencrypt:sealed")
 STEPS = [
-    *(f"{step}:{when}" for step in ("key.make", "key.prove", "key.rotate", "key.retire")
-      for when in ("uncommitted", "committed")),
-    "reencrypt:sealed",
+    *(f"{change}:uncommitted" for change in CHANGES),
     "reencrypt:rewritten",
-]  # fmt: skip
+    *(pytest.param(step, marks=pytest.mark.exhaustive) for step in FURTHER),
+]
 
 
 @pytest.mark.slow

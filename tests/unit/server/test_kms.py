@@ -131,7 +131,8 @@ def test_a_tenant_that_leaves_has_its_keys_closed_at_once_and_the_receipt_says_w
 @pytest.mark.parametrize(
     ("code", "todo"),
     [("AccessDeniedException", "Permit it"), ("ThrottlingException", "Repeat it after a while"),
-     ("ExpiredTokenException", "that are good now"), ("KMSInternalException", "when KMS answers")],
+     pytest.param("ExpiredTokenException", "that are good now", marks=pytest.mark.exhaustive),
+     pytest.param("KMSInternalException", "when KMS answers", marks=pytest.mark.exhaustive)],
 )  # fmt: skip
 def test_what_kms_refuses_is_told_and_nothing_is_half_done(
     platform: Platform, aws: amazon.Kms, code: str, todo: str
