@@ -3,10 +3,11 @@
 
     .venv/bin/python scripts/bench/policies.py [--resources N] [--runs N]
 
-The plan is that of a region (tests/unit/policy), to which tenants come until it has so many. Each run is a
-process of its own; what Python itself takes to start, and to import what the command line does for --help, is
-taken off. Figures are medians. Processor seconds are shown, too: where others compute, they say more than the
-clock.
+The plan is that of a region (tests/unit/policy), to which tenants come until it has so many. Once as up does
+it before an apply, in its own process: the plan is read, the rules are compiled and asked. And once by the
+command, each run a process of its own, from which what Python takes to start, and to import what the command
+line does for --help, is taken off. Figures are medians. Processor seconds are shown, too: where others
+compute, they say more than the clock.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
+from cortexctl.policy import Judge, facts_of, read_plan, rules_of
 from unit.policy.region import plan
 
 TARGET = 1.0
@@ -57,6 +59,17 @@ def measure(arguments: Sequence[str], runs: int) -> tuple[float, float]:
     return statistics.median(walls), statistics.median(processors)
 
 
+def check_here(content: bytes, runs: int) -> tuple[float, float]:
+    """Return the medians of seconds by the clock and of the processor, as up checks a plan."""
+    walls, processors = [], []
+    for _ in range(runs):
+        begun, before = time.monotonic(), time.process_time()
+        Judge(rules_of("terraform"), facts_of(None)).judge(read_plan(content, "the plan"))
+        processors.append(time.process_time() - before)
+        walls.append(time.monotonic() - begun)
+    return statistics.median(walls), statistics.median(processors)
+
+
 def main() -> int:
     """Measure, print, and judge."""
     parser = argparse.ArgumentParser(description="Measure cortexctl policy check.")
@@ -66,16 +79,20 @@ def main() -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(grown(chosen.resources), file)
         file.flush()
-        size = Path(file.name).stat().st_size
+        content = Path(file.name).read_bytes()
+        within = check_here(content, chosen.runs)
         start = measure(["--help"], chosen.runs)
         check = measure(["policy", "check", "--plan", file.name], chosen.runs)
     wall, processor = (whole - alone for whole, alone in zip(check, start, strict=True))
-    print(f"a plan of {chosen.resources} resources, {size / 1e6:.1f} MB, medians of {chosen.runs} runs")
+    print(
+        f"a plan of {chosen.resources} resources, {len(content) / 1e6:.1f} MB, medians of {chosen.runs} runs"
+    )
+    print(f"within up:                 {within[0]:.2f} s, processor {within[1]:.2f} s")
     print(f"start of the command line: {start[0]:.2f} s, processor {start[1]:.2f} s")
     print(
         f"policy check beyond that:  {wall:.2f} s, processor {processor:.2f} s (target: below {TARGET:.0f} s)"
     )
-    return 0 if wall < TARGET else 3
+    return 0 if max(wall, within[0]) < TARGET else 3
 
 
 if __name__ == "__main__":

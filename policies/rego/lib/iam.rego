@@ -9,16 +9,18 @@ elements := {
 	"Action", "Condition", "Effect", "NotAction", "NotPrincipal", "NotResource", "Principal", "Resource", "Sid",
 }
 
-# The statements of a document that is given as JSON.
-statements(document) := list(json.unmarshal(document).Statement) if json.is_valid(document)
+# A document that is given as JSON, null if it is none.
+read(text) := json.unmarshal(text) if json.is_valid(text)
 
-# A document in AWS' own words and no others: of any other nobody can tell what it allows.
+read(text) := null if not json.is_valid(text)
+
+statements(document) := list(document.Statement)
+
+# In AWS' own words and no others: of any other document nobody can tell what it allows.
 readable(document) if {
-	json.is_valid(document)
-	read := json.unmarshal(document)
-	is_object(read)
-	count(object.keys(read) - {"Id", "Statement", "Version"}) == 0
-	every statement in list(read.Statement) { understood(statement) }
+	is_object(document)
+	count(object.keys(document) - {"Id", "Statement", "Version"}) == 0
+	every statement in list(document.Statement) { understood(statement) }
 }
 
 understood(statement) if {

@@ -66,7 +66,7 @@ forces_tls(r) if {
 tls_alone(p) if plan.unknown(p, ["policy"])
 
 tls_alone(p) if {
-	some statement in iam.statements(p.change.after.policy)
+	some statement in iam.statements(iam.read(p.change.after.policy))
 	statement.Effect == "Deny"
 	"s3:*" in iam.list(statement.Action)
 	"*" in iam.principals(statement)

@@ -88,16 +88,15 @@ deny contains plan.denial(r, concat("", ["it lends every right there is by ", ac
 }
 
 deny contains plan.denial(r, concat("", ["it has ", name]), "Attach a policy that names what it needs") if {
-	some r in plan.of(attachments | {"aws_iam_role"})
-	some name in everything
+	some r in array.concat(roles, others)
 	some arn in array.concat([object.get(r.change.after, "policy_arn", "")], object.get(r.change.after, "managed_policy_arns", []))
-	endswith(arn, concat("", ["/", name]))
+	name := regex.replace(arn, `^.*/`, "")
+	name in everything
 }
 
 # A document that has something in it that is known on apply alone; the rest of it is known.
 deny contains plan.denial(r, concat("", ["it allows ", action, " on everything"]), "Name the actions and the resources") if {
-	some r in input.resource_changes
-	r.type == "aws_iam_policy_document"
+	some r in others
 	some statement in r.change.after.statement
 	object.get(statement, "effect", null) in {null, "Allow"}
 	some resource in statement.resources
@@ -108,7 +107,8 @@ deny contains plan.denial(r, concat("", ["it allows ", action, " on everything"]
 }
 
 deny contains plan.denial(r, "it is a secret that does not expire", "Use a role") if {
-	some r in plan.of({"aws_iam_access_key"})
+	some r in others
+	r.type == "aws_iam_access_key"
 }
 
 unreadable := [r |
@@ -124,18 +124,27 @@ allowing := [[{"address": r.address, "type": r.type}, statement] |
 ]
 
 written := array.concat(
-	[[r, document] |
+	[[r, iam.read(text)] |
 		some r in plan.of(object.keys(documents))
-		document := object.get(r.change.after, documents[r.type], null)
-		not document in [null, ""]
+		text := object.get(r.change.after, documents[r.type], null)
+		not text in [null, ""]
 	],
-	[[r, document] |
-		some r in plan.of({"aws_iam_role"})
+	[[r, iam.read(text)] |
+		some r in roles
 		some inline in object.get(r.change.after, "inline_policy", [])
-		document := object.get(inline, "policy", null)
-		not document in [null, ""]
+		text := object.get(inline, "policy", null)
+		not text in [null, ""]
 	],
 )
+
+roles := plan.of({"aws_iam_role"})
+
+# What has no document of its own: sought once, since these are few among many.
+others := [r |
+	some r in input.resource_changes
+	r.type in (attachments | {"aws_iam_access_key", "aws_iam_policy_document"})
+	r.change.after != null
+]
 
 # Sought in comprehensions: a plan has a few documents for each tenant.
 on_everything := [[r, statement, action] |
