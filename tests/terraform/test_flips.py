@@ -10,7 +10,7 @@ import pytest
 
 from terraform.aws import Aws
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 
 # Module, file, what is there, what it becomes, and the run that must tell.
 FLIPS = [

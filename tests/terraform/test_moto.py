@@ -16,7 +16,7 @@ import pytest
 from terraform.aws import Aws
 
 pytest.importorskip("flask", reason="moto's server needs flask, which is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 
 REGION, PEER, ACCOUNT = "eu-west-1", "us-east-1", "123456789012"
 ROOT = """

@@ -14,7 +14,7 @@ from terraform.test_flips import FLIPS
 
 pytest.importorskip("terraform.aws", reason="the stacks of AWS are not here")
 pytest.importorskip("flask", reason="moto's server needs flask, which is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 
 ACCOUNT = "123456789012"
 REGIONS = {"ap-south-1": "10.16.0.0/16", "eu-west-1": "10.32.0.0/16", "us-east-1": "10.48.0.0/16"}

@@ -40,7 +40,7 @@ def measure(work: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     return done.returncode, json.loads(done.stdout), done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_everything_is_measured_and_the_exit_code_is_the_verdict(work: Path) -> None:
     code, output, log = measure(work, "--set", "big", "--peers", "fts5")
     table = {(row["figure"], row["kernels"]): row for row in output["table"]}
@@ -62,7 +62,7 @@ def test_everything_is_measured_and_the_exit_code_is_the_verdict(work: Path) -> 
     assert (work / "kept" / "columns.png").exists() or "matplotlib is not installed" in log
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_second_run_takes_what_was_built(work: Path) -> None:
     arguments = ("--set", "wordnet", "--peers", "fts5", "--kernels", "numpy")
     _, first, log = measure(work, *arguments)

@@ -88,7 +88,7 @@ def test_every_installation_is_by_hash() -> None:
     assert "ARG BASE" in RECIPE.read_text().splitlines()  # without a default
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_steps_make_an_environment_that_a_node_starts_in(tmp_path: Path) -> None:
     """The very commands of the recipe, elsewhere; then the entry point, with nothing else to import."""
     place = tmp_path / "opt"

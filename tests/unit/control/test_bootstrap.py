@@ -77,7 +77,7 @@ def test_installs_again_when_a_lock_changes(made: Checkout) -> None:
     assert made.run() == (*GOOD, "")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_at_once_install_once(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path / "two")
     several = [checkout.start(), checkout.start()]
@@ -86,7 +86,7 @@ def test_two_at_once_install_once(tmp_path: Path) -> None:
     assert sum("Making the virtual environment" in err for _, err, _ in answers) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_checkout_that_was_moved(made: Checkout, tmp_path: Path) -> None:
     moved = Checkout(tmp_path / "moved")
     shutil.copytree(made.venv, moved.venv, symlinks=True)
