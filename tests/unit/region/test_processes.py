@@ -71,9 +71,12 @@ def test_a_tree_that_keeps_forking_ends(tmp_path: Path) -> None:
     child = subprocess.Popen(
         ["/bin/sh", "-c", "while :; do sleep 0.01 & done"], env=mark, start_new_session=True
     )
-    until(lambda: len(processes.tree(tmp_path)) > 2)
-    _, survivors = processes.kill_tree(tmp_path)
-    child.wait()
+    try:
+        until(lambda: len(processes.tree(tmp_path)) > 2)
+        _, survivors = processes.kill_tree(tmp_path)
+    finally:
+        child.kill()  # it would slow down whatever comes after
+        child.wait()
     assert survivors == []
     assert processes.tree(tmp_path) == []
 
