@@ -101,13 +101,7 @@ def guards(root: Path) -> list[tuple[Path, str, str, str, list[str]]]:
         return [(root / "main.tf", there, "storage_encrypted = false", DENIED["storage_encrypted"], [])]
     modules = root.parents[2] / "modules"
     return [
-        (
-            modules / module / file,
-            there,
-            instead,
-            DENIED[guard],
-            [*BELOW, f"-target=module.{module}"],
-        )
+        (modules / module / file, there, instead, DENIED[guard], [*BELOW, f"-target=module.{module}"])
         for module, file, there, instead, _ in FLIPS
         if (guard := there.split()[0]) in DENIED
     ]

@@ -10,9 +10,9 @@ elements := {
 }
 
 # A document that is given as JSON, null if it is none.
-read(text) := json.unmarshal(text) if json.is_valid(text)
-
-read(text) := null if not json.is_valid(text)
+read(text) := json.unmarshal(text) if {
+	json.is_valid(text)
+} else := null
 
 statements(document) := list(document.Statement)
 

@@ -139,10 +139,12 @@ written := array.concat(
 
 roles := plan.of({"aws_iam_role"})
 
+without_document := attachments | {"aws_iam_access_key", "aws_iam_policy_document"}
+
 # What has no document of its own: sought once, since these are few among many.
 others := [r |
 	some r in input.resource_changes
-	r.type in (attachments | {"aws_iam_access_key", "aws_iam_policy_document"})
+	r.type in without_document
 	r.change.after != null
 ]
 
