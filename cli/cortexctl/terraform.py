@@ -268,9 +268,8 @@ class Root:
         changes |= {f"TF_VAR_{name}": value for name, value in self.secrets.items()}
         return changes | {
             "CHECKPOINT_DISABLE": "1",
-            "GOGC": os.environ.get(
-                "GOGC", "400"
-            ),  # it and its providers end soon: tidying up their memory is what costs
+            # It and its providers end soon: tidying up their memory is what costs.
+            "GOGC": os.environ.get("GOGC", "400"),
             "TF_CLI_CONFIG_FILE": str(self._configuration),
             "TF_DATA_DIR": str(self.directory / "data"),
             "TF_IN_AUTOMATION": "1",
